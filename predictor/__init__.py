@@ -1,0 +1,14 @@
+"""Forecast a language model's benchmark scores from a ladder of smaller runs.
+
+The way of the data is the layout: `checkpoints` are scored by `evaluation`, the scores are kept in `results`, `laws` and
+`fitting` describe how they scale, `forecast` turns them into a distribution for the target, `report` shows it.
+"""
+
+from importlib.metadata import PackageNotFoundError, version
+
+try:
+    __version__ = version("predictor")
+except PackageNotFoundError:  # run from a source tree that was never installed
+    __version__ = "0+unknown"
+
+__all__ = ["__version__"]

@@ -1,0 +1,38 @@
+"""Numbers as people write them: `7e9`, `7B`, `300B`, `1.5T`, `70M`, `10k`."""
+
+from __future__ import annotations
+
+import math
+import re
+
+from predictor.errors import InputError
+
+_SUFFIXES = {"": 1.0, "k": 1e3, "m": 1e6, "b": 1e9, "g": 1e9, "t": 1e12}
+_PATTERN = re.compile(r"([0-9][0-9_,]*\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmbgt]?)", re.IGNORECASE)
+
+
+def parse_quantity(text: str | float, name: str = "number") -> float:
+    """Read a positive number with an optional suffix k, M, B (or G), T.
+
+    Raises:
+        InputError: the text is not such a number, or it is not positive and finite.
+    """
+    remedy = "write it as 7e9, 7B or 7000000000"
+    if isinstance(text, (int, float)):
+        value = float(text)
+    else:
+        match = _PATTERN.fullmatch(text.strip())
+        if match is None:
+            raise InputError(f"{name} '{text}' is not a number", remedy)
+        value = float(match[1].replace("_", "").replace(",", "")) * _SUFFIXES[match[2].lower()]
+    if not math.isfinite(value) or value <= 0:
+        raise InputError(f"{name} '{text}' must be positive and finite", remedy)
+    return value
+
+
+def format_quantity(value: float) -> str:
+    """Write a number short, as `6.9B`; three significant digits."""
+    for suffix, scale in (("T", 1e12), ("B", 1e9), ("M", 1e6), ("k", 1e3)):
+        if value >= scale * 0.9995:
+            return f"{value / scale:.3g}{suffix}"
+    return f"{value:.3g}"

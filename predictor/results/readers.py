@@ -1,0 +1,191 @@
+"""Read results: a store, a testbed folder, or one Parquet or CSV table."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predictor.errors import InputError, UnknownNameError
+from predictor.results.schema import HEADLINE_ORDER, is_share, validate
+
+LOSS_PREFIX = "loss:"
+
+
+@dataclass(frozen=True)
+class TaskInfo:
+    """What is known of a task beside its scores.
+
+    Attributes:
+        task: its name.
+        metric: the headline metric.
+        chance: score of random guessing, or None where unknown.
+        n_items: number of items, or None.
+    """
+
+    task: str
+    metric: str
+    chance: float | None
+    n_items: int | None = None
+
+
+@dataclass(frozen=True)
+class Results:
+    """Scores with what is known of their tasks.
+
+    Attributes:
+        path: where they were read from.
+        evals: the results table (see `predictor.results.schema`).
+        tasks: task name -> its headline metric and chance level; held-out losses (`loss:…`) are not among them.
+        inputs: name of each file read -> `sha256:…` of its bytes.
+        notes: what a reader should know, as rows that were set aside.
+    """
+
+    path: Path
+    evals: pd.DataFrame
+    tasks: dict[str, TaskInfo]
+    inputs: dict[str, str]
+    notes: tuple[str, ...] = field(default=())
+
+    def task(self, name: str) -> TaskInfo:
+        """Look up one task.
+
+        Raises:
+            UnknownNameError: no scores of that task are here.
+        """
+        if name not in self.tasks:
+            raise UnknownNameError("task", name, self.tasks, str(self.path))
+        return self.tasks[name]
+
+
+def read_results(path: str | Path) -> Results:
+    """Read a store, a testbed folder (`evals.parquet`, `tasks.parquet`), or a Parquet or CSV table.
+
+    Raises:
+        InputError: nothing readable is there, or the table is not in the schema.
+    """
+    path = Path(path)
+    if not path.exists():
+        raise InputError(f"{path} does not exist", "give a store, a folder with evals.parquet, or a .parquet or .csv table")
+    if path.is_dir():
+        if (path / "evals.parquet").exists():
+            return _read_files(path, path / "evals.parquet", path / "tasks.parquet")
+        from predictor.results.store import Store
+
+        if Store.looks_like(path):
+            return read_store(path)
+        raise InputError(
+            f"{path} holds no results", "give a store that 'predictor evaluate' wrote, or a folder with evals.parquet"
+        )
+    return _read_files(path, path, path.with_name("tasks.parquet"))
+
+
+def _read_files(path: Path, evals: Path, tasks: Path) -> Results:
+    inputs = {evals.name: sha256_of(evals)}
+    frame = validate(read_table(evals), str(evals))
+    described = None
+    if tasks.exists() and tasks != evals:
+        described = read_table(tasks)
+        inputs[tasks.name] = sha256_of(tasks)
+    return Results(path, frame, describe_tasks(frame, described, str(tasks)), inputs)
+
+
+def read_store(path: Path) -> Results:
+    """Read the scores of a store that `predictor evaluate` or `predictor import` wrote."""
+    from predictor.results.store import Store
+
+    store = Store(path)
+    frame, inputs, notes = store.read_scores()
+    return Results(path, validate(frame, str(path)), describe_tasks(frame, store.read_tasks(), str(path)), inputs, notes)
+
+
+def read_table(path: Path) -> pd.DataFrame:
+    """Read one Parquet or CSV file as it is.
+
+    Raises:
+        InputError: the file is missing, empty, of another kind, or damaged.
+    """
+    if not path.is_file():
+        raise InputError(f"{path} does not exist", "check the path")
+    try:
+        if path.suffix in (".parquet", ".pq"):
+            table: pd.DataFrame = pq.read_table(path).to_pandas()
+            return table
+        if path.suffix in (".csv", ".tsv", ".txt"):
+            return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+    except pd.errors.EmptyDataError:
+        raise InputError(f"{path} is empty", "write a header and at least one row") from None
+    except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{path} cannot be read as a table ({error})", "write it again as Parquet or CSV") from None
+    raise InputError(f"{path} is neither Parquet nor CSV", "give a file that ends in .parquet or .csv")
+
+
+def describe_tasks(evals: pd.DataFrame, described: pd.DataFrame | None, source: str) -> dict[str, TaskInfo]:
+    """Find each task's headline metric and chance level.
+
+    They come from the task table where there is one; else the metric is the first of `HEADLINE_ORDER` that was scored,
+    and the chance level that of the shipped suites, if they know the task.
+
+    Raises:
+        InputError: the task table lacks a column, or states a chance level outside [0, 1).
+    """
+    scored = {str(task): list(names) for task, names in evals.groupby("task", sort=True)["metric"].unique().items()}
+    tasks: dict[str, TaskInfo] = {}
+    if described is not None:
+        missing = [name for name in ("task", "metric") if name not in described.columns]
+        if missing:
+            raise InputError(f"{source} lacks the column {missing[0]}", "a task table needs task, metric and chance")
+        # A task may have a row for each of its metrics: the headline is the first share, so `acc` before `brier`.
+        rows = described.assign(_loss=[not is_share(str(metric)) for metric in described["metric"]])
+        rows = rows.sort_values("_loss", kind="stable").drop_duplicates("task")
+        for row in rows.to_dict("records"):
+            name, metric = str(row["task"]), str(row["metric"])
+            if name not in scored or name.startswith(LOSS_PREFIX) or metric not in scored[name]:
+                continue
+            chance, n_items = row.get("chance"), row.get("n_items")
+            if chance is not None and pd.notna(chance) and not 0 <= float(chance) < 1:
+                raise InputError(f"{source}: chance of {name} is {chance}", "a chance level lies in [0, 1)")
+            tasks[name] = TaskInfo(
+                name,
+                metric,
+                float(chance) if chance is not None and pd.notna(chance) else None,
+                int(n_items) if n_items is not None and pd.notna(n_items) else None,
+            )
+    unknown = [name for name in scored if name not in tasks and not name.startswith(LOSS_PREFIX)]
+    if unknown:
+        from predictor.evaluation.suites import known_tasks
+
+        suite_tasks = known_tasks()
+        for name in unknown:
+            known = suite_tasks.get(name)
+            metrics = scored[name]
+            if known is not None and known.metric in metrics:
+                tasks[name] = TaskInfo(name, known.metric, known.chance)
+            else:
+                # Unlisted names come last, in alphabetical order.
+                order = {metric: rank for rank, metric in enumerate(HEADLINE_ORDER)}
+                best = min(metrics, key=lambda metric: (order.get(metric, len(order)), metric))
+                tasks[name] = TaskInfo(name, best, known.chance if known else None)
+    return dict(sorted(tasks.items()))
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes."""
+    with path.open("rb") as file:
+        return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def combined_sha256(parts: dict[str, str]) -> str:
+    """Hash several named hashes into one."""
+    text = "\n".join(f"{name} {digest}" for name, digest in sorted(parts.items()))
+    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
+
+
+def nan_to_none(value: float | None) -> float | None:
+    """Turn a missing number into None, as JSON has no NaN."""
+    return None if value is None or not np.isfinite(value) else float(value)
