@@ -1,0 +1,7 @@
+"""From a results table to a distribution of the target's scores, with the record that earned it."""
+
+from predictor.forecast.forecaster import AUTO, Forecaster, fit_forecaster, forecast
+from predictor.forecast.methods import METHODS
+from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
+
+__all__ = ["AUTO", "METHODS", "Curve", "Forecast", "Forecaster", "Target", "TaskForecast", "fit_forecaster", "forecast"]

@@ -1,0 +1,242 @@
+"""Fit every method to a family once, then forecast any target from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictor import __version__
+from predictor.errors import ForecastError, UnknownNameError
+from predictor.forecast.backtest import accepted_series, backtest
+from predictor.forecast.combination import Combination, combine
+from predictor.forecast.grade import grade, not_forecastable
+from predictor.forecast.methods import METHODS, Fitted, Resampling
+from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
+from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
+from predictor.results import Results
+
+Array = NDArray[np.float64]
+
+AUTO = "auto"
+RESAMPLES = 200
+# Half-widths of the stated levels in standard deviations. The inner one is the normal's; the outer one is wider than the
+# normal's 1.96 because errors of extrapolation have heavier tails.
+LEVELS = {"80": 1.2816, "95": 2.10}
+# Weight from which a method counts when the methods' disagreement is stated.
+_HEAVY = 0.05
+
+
+@dataclass(frozen=True)
+class Forecaster:
+    """The methods fitted to one family's scores; made by `fit_forecaster`.
+
+    Attributes:
+        panel: the observations.
+        rows: numbers of the series that are forecast.
+        fitted: method -> the numbers of its series and its fit.
+        refusals: method -> number of a series -> why it refuses it.
+        history: the backtest: forecasts of held-out runs beside the truth.
+        record: version, seed, hashes of the inputs, runs used, notes.
+    """
+
+    panel: Panel
+    rows: tuple[int, ...]
+    fitted: dict[str, tuple[NDArray[np.intp], Fitted]]
+    refusals: dict[str, dict[int, str]]
+    history: pd.DataFrame
+    record: dict[str, Any] = field(default_factory=dict)
+
+    def predict(self, params: float, tokens: float) -> Forecast:
+        """Forecast one target: parameters N counted as in the table, and training tokens D."""
+        target = Target(float(params), float(tokens), self.panel.family)
+        ratio = target.flops / float(self.panel.flops.max())
+        weighing = self._weigh(ratio)
+        draws = self._draws(target)
+        forecasts = tuple(self._one(row, draws, weighing, ratio) for row in self.rows)
+        return Forecast(target, forecasts, {**self.record, "compute_ratio": ratio})
+
+    def curves(self, params: float, tokens: float, points: int = 40) -> list[Curve]:
+        """Forecast a path of models from the smallest run to the target, or to the largest run if that lies further.
+
+        Size and tokens grow along it as straight lines in their logarithms.
+
+        Returns:
+            one curve per forecast, in the order of `predict`.
+        """
+        panel = self.panel
+        first, last = int(panel.flops.argmin()), int(panel.flops.argmax())
+        end = (float(params), float(tokens))
+        if 6 * end[0] * end[1] < panel.flops[last]:
+            end = (float(panel.params[last]), float(panel.tokens[last]))
+        sizes = np.geomspace(panel.params[first], end[0], points)
+        lengths = np.geomspace(panel.tokens[first], end[1], points)
+        medians, spreads = np.empty((2, len(self.rows), points))
+        for place, (size, length) in enumerate(zip(sizes, lengths, strict=True)):
+            target = Target(float(size), float(length), panel.family)
+            weighing = self._weigh(target.flops / float(panel.flops.max()))
+            draws = self._draws(target)
+            for index, row in enumerate(self.rows):
+                medians[index, place], spreads[index, place] = self._distribution(row, draws, weighing)
+        width = LEVELS["80"] * spreads
+        low, high = np.clip(medians - width, 0, 1), np.clip(medians + width, 0, 1)
+        return [Curve(6 * sizes * lengths, medians[i], low[i], high[i]) for i in range(len(self.rows))]
+
+    def _weigh(self, ratio: float) -> Combination:
+        accepted = [
+            [name for name, reasons in self.refusals.items() if i not in reasons] for i in range(len(self.panel.series))
+        ]
+        return combine(self.history, accepted, ratio)
+
+    def _draws(self, target: Target) -> dict[str, dict[int, Array]]:
+        return {
+            name: dict(zip(rows.tolist(), fitted.predict(target.params, target.tokens), strict=True))
+            for name, (rows, fitted) in self.fitted.items()
+        }
+
+    def _distribution(self, row: int, draws: dict[str, dict[int, Array]], weighing: Combination) -> tuple[float, float]:
+        """Give the median and the standard deviation of the measured score."""
+        weights = weighing.weights[row]
+        medians = {name: float(draws[name][row][0]) for name in weights}
+        median = float(np.clip(sum(weight * medians[name] for name, weight in weights.items()), 0.0, 1.0))
+        # Variance of the mixture: within each method by its resamples, between methods by their medians.
+        variance = sum(
+            weight * (_robust_variance(draws[name][row][1:]) + (medians[name] - median) ** 2)
+            for name, weight in weights.items()
+        )
+        noise = float(binomial_error(np.array(median), _items_of(self.panel, row)))
+        return median, float(np.sqrt(max(variance, weighing.error[row] ** 2) + noise**2))
+
+    def _one(self, row: int, draws: dict[str, dict[int, Array]], weighing: Combination, ratio: float) -> TaskForecast:
+        series, weights = self.panel.series[row], weighing.weights[row]
+        median, spread = self._distribution(row, draws, weighing)
+        intervals = {
+            level: (max(median - width * spread, 0.0), min(median + width * spread, 1.0)) for level, width in LEVELS.items()
+        }
+        medians = {name: float(draws[name][row][0]) for name in weights}
+        heavy = [medians[name] for name, weight in weights.items() if weight >= _HEAVY]
+        score, stderr, compute = scores_by_run(self.panel, row)
+        tests, error = int(weighing.tests[row]), float(weighing.backtest_error[row])
+        letter, why = grade(
+            half_width=LEVELS["80"] * spread,
+            obstacle=not_forecastable(score, stderr, compute, series.chance, median),
+            runs=score.size,
+            ratio=ratio,
+            disagreement=max(heavy) - min(heavy),
+            error=error,
+            tests=tests,
+        )
+        return TaskForecast(
+            task=series.task,
+            metric=series.metric,
+            num_fewshot=series.num_fewshot,
+            median=median,
+            intervals=intervals,
+            grade=letter,
+            why=why,
+            chance=series.chance,
+            methods=weights,
+            by_method=medians,
+            refused={name: reasons[row] for name, reasons in self.refusals.items() if row in reasons},
+            largest=float(score[np.argmax(compute)]),
+            backtest_error=error if tests else None,
+        )
+
+
+def fit_forecaster(
+    results: Results,
+    *,
+    family: str | None = None,
+    tasks: Iterable[str] | None = None,
+    method: str = AUTO,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Forecaster:
+    """Fit the methods to a family's runs and to `resamples` disturbed copies of them.
+
+    The copies weigh the runs by a Bayesian bootstrap and move the scores by their standard errors. How well the methods
+    forecast the largest runs from the others decides their weights and how narrow the intervals may be.
+
+    Args:
+        results: scores of the ladder.
+        family: whose laws to use; the family with the most runs where None.
+        tasks: benchmarks to forecast; all where None. The numbers do not depend on which are asked for.
+        method: `auto` for the combination, or the name of one method.
+        seed: of the resampling.
+        resamples: how many copies.
+
+    Raises:
+        UnknownNameError: a task, family or method that is not there.
+        ForecastError: the table carries no forecast, as with one run only, or the method refuses every task.
+    """
+    if method != AUTO and method not in METHODS:
+        raise UnknownNameError("method", method, [AUTO, *METHODS])
+    wanted = None if tasks is None else {results.task(name).task for name in tasks}
+    chosen, note = choose_family(results, family)
+    panel = build_panel(results, chosen)
+    methods = METHODS if method == AUTO else {method: METHODS[method]}
+    refusals = {name: accepted_series(panel, one)[1] for name, one in methods.items()}
+    asked = [i for i, one in enumerate(panel.series) if wanted is None or one.task in wanted]
+    rows = [i for i in asked if any(i not in reasons for reasons in refusals.values())]
+    if not rows:
+        raise _nothing_to_forecast(method, chosen, wanted, [reasons[i] for reasons in refusals.values() for i in asked])
+    fitted = {}
+    for name, one in methods.items():
+        own = np.array([i for i in rows if i not in refusals[name]], dtype=np.intp)
+        if own.size:
+            fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
+    record = {
+        "version": __version__,
+        "seed": seed,
+        "resamples": resamples,
+        "method": method,
+        "inputs": results.inputs,
+        "runs": sorted(panel.runs),
+        "observations": int(panel.params.size),
+        "largest_run_flops": float(panel.flops.max()),
+        "notes": [*results.notes, *([note] if note else [])],
+    }
+    return Forecaster(panel, tuple(rows), fitted, refusals, backtest(panel, methods), record)
+
+
+def forecast(results: Results, params: float, tokens: float, **options: Any) -> Forecast:
+    """Forecast a model of `params` parameters trained on `tokens` tokens; options are those of `fit_forecaster`."""
+    return fit_forecaster(results, **options).predict(params, tokens)
+
+
+def scores_by_run(panel: Panel, row: int) -> tuple[Array, Array, Array]:
+    """Give one series' last score of each run, with its standard error and its compute in FLOPs, each of shape (runs,)."""
+    last = []
+    for run in range(len(panel.runs)):
+        index = np.flatnonzero((panel.run == run) & np.isfinite(panel.score[row]))
+        if index.size:
+            last.append(int(index[np.argmax(panel.tokens[index])]))
+    return panel.score[row, last], panel.stderr[row, last], panel.flops[last]
+
+
+def _nothing_to_forecast(method: str, family: str, wanted: set[str] | None, reasons: list[str]) -> ForecastError:
+    who = "every method" if method == AUTO else f"method {method}"
+    what = ", ".join(sorted(wanted)) if wanted else "every task"
+    why = "; ".join(sorted(set(reasons))) or "it was never scored"
+    return ForecastError(f"{who} refuses {what} of family {family}: {why}", "score more runs or choose another --method")
+
+
+def _robust_variance(draws: Array) -> float:
+    """Give the variance of draws by their central 80 %, so that a few wild resamples do not set it."""
+    if draws.size == 0:
+        return 0.0
+    low, high = np.quantile(draws, [0.1, 0.9])
+    return float(((high - low) / (2 * LEVELS["80"])) ** 2)
+
+
+def _items_of(panel: Panel, row: int) -> int | None:
+    """Give the number of items, recovered from the standard errors of shares where the table does not state it."""
+    if panel.series[row].n_items:
+        return panel.series[row].n_items
+    score, error = panel.score[row], panel.stderr[row]
+    seen = np.isfinite(score) & (error > 0) & (score > 0) & (score < 1)
+    return round(float(np.median(score[seen] * (1 - score[seen]) / error[seen] ** 2))) if seen.any() else None

@@ -1,0 +1,12 @@
+"""Forecasting methods behind one `fit` and `predict`."""
+
+from predictor.forecast.methods.direct import Direct
+from predictor.forecast.methods.last_value import LastValue
+from predictor.forecast.methods.method import Fitted, Method, Resampling
+from predictor.forecast.methods.two_step import TwoStepHeldoutLoss, TwoStepTaskLoss
+
+METHODS: dict[str, Method] = {
+    method.name: method for method in (LastValue(), Direct(), TwoStepTaskLoss(), TwoStepHeldoutLoss())
+}
+
+__all__ = ["METHODS", "Fitted", "Method", "Resampling"]

@@ -1,0 +1,239 @@
+"""The observations of one family, as arrays: which checkpoints a law may be fitted to, and their scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictor.errors import ForecastError, UnknownNameError
+from predictor.results.readers import LOSS_PREFIX, Results
+from predictor.results.schema import is_share
+
+Array = NDArray[np.float64]
+
+# A checkpoint counts as the end of its run's schedule from this share of the planned tokens on: the learning rate has
+# reached its floor there, and averaging the last few checkpoints takes out some of their noise.
+ANNEALED_FROM = 0.97
+# Runs without a planned end (constant learning rate) give this many checkpoints, evenly in log tokens.
+CHECKPOINTS_PER_RUN = 8
+# Earlier than this share of the run's tokens, a constant-rate run is still in its warm-up.
+EARLIEST_SHARE = 0.02
+
+# Losses of the right answers, the first that was scored is used.
+TASK_LOSSES = ("bpb", "nll_answer", "soft_nll")
+
+
+@dataclass(frozen=True)
+class Series:
+    """One benchmark as it was scored: what one forecast is made for."""
+
+    task: str
+    metric: str
+    num_fewshot: int | None
+    chance: float | None
+    n_items: int | None
+
+    @property
+    def label(self) -> str:
+        """Name the series in messages, as `arc_easy (5-shot)`."""
+        return self.task if self.num_fewshot is None else f"{self.task} ({self.num_fewshot}-shot)"
+
+
+@dataclass(frozen=True)
+class Panel:
+    """Scores of one family's checkpoints. M observations (checkpoints), T series, K held-out losses.
+
+    Attributes:
+        family: its name.
+        runs: names of the runs.
+        run: number of each observation's run, shape (M,).
+        params: parameters N, shape (M,).
+        tokens: training tokens D, shape (M,).
+        series: the T benchmarks.
+        score: shape (T, M), NaN where not scored.
+        stderr: standard error of each score, shape (T, M); from the item count where the table has none.
+        task_loss: loss of the right answers, shape (T, M), NaN where there is none.
+        heldout: names of the K held-out losses.
+        heldout_loss: shape (K, M).
+    """
+
+    family: str
+    runs: tuple[str, ...]
+    run: NDArray[np.intp]
+    params: Array
+    tokens: Array
+    series: tuple[Series, ...]
+    score: Array
+    stderr: Array
+    task_loss: Array
+    heldout: tuple[str, ...]
+    heldout_loss: Array
+
+    @property
+    def flops(self) -> Array:
+        """Training compute 6·N·D, shape (M,), also where a source counts otherwise: the target is counted so too."""
+        return 6.0 * self.params * self.tokens
+
+    def observations(self, keep: NDArray[np.bool_]) -> Panel:
+        """Keep some of the checkpoints."""
+        return replace(
+            self,
+            run=self.run[keep],
+            params=self.params[keep],
+            tokens=self.tokens[keep],
+            score=self.score[:, keep],
+            stderr=self.stderr[:, keep],
+            task_loss=self.task_loss[:, keep],
+            heldout_loss=self.heldout_loss[:, keep],
+        )
+
+    def select(self, rows: NDArray[np.intp]) -> Panel:
+        """Keep some of the series."""
+        return replace(
+            self,
+            series=tuple(self.series[i] for i in rows),
+            score=self.score[rows],
+            stderr=self.stderr[rows],
+            task_loss=self.task_loss[rows],
+        )
+
+
+def choose_family(results: Results, family: str | None) -> tuple[str, str | None]:
+    """Pick the family to forecast: the one asked for, else the one with the most runs, then the most compute.
+
+    Returns:
+        the family and, if it was chosen among several, a note that says so.
+
+    Raises:
+        UnknownNameError: the family asked for is not in the table.
+    """
+    evals = results.evals
+    families = list(evals["family"].unique())
+    if family is not None:
+        if family not in families:
+            raise UnknownNameError("family", family, families, str(results.path))
+        return family, None
+    compute = evals["params"].astype(float) * evals["tokens"].astype(float)
+    ranked = pd.DataFrame({"family": evals["family"], "run": evals["run"], "compute": compute}).groupby("family")
+    table = ranked.agg(runs=("run", "nunique"), compute=("compute", "max")).reset_index()
+    table = table.sort_values(["runs", "compute", "family"], ascending=[False, False, True], kind="stable")
+    chosen = str(table["family"].iloc[0])
+    if len(families) == 1:
+        return chosen, None
+    return chosen, f"family {chosen} was chosen of {', '.join(sorted(families))}; name another with --family"
+
+
+def build_panel(results: Results, family: str) -> Panel:
+    """Collect a family's observations.
+
+    Runs with a planned end of their learning-rate schedule give one observation, the mean over their annealed
+    checkpoints; runs without one give several, evenly in log tokens.
+
+    Raises:
+        ForecastError: no benchmark was scored on at least two runs of different compute.
+    """
+    evals = results.evals
+    rows = evals[(evals["family"] == family) & (evals["tokens"] > 0)]
+    headline = {name: info.metric for name, info in results.tasks.items() if is_share(info.metric)}
+    is_loss = rows["task"].str.startswith(LOSS_PREFIX)
+    wanted = rows["metric"].eq(rows["task"].map(headline)) & ~is_loss
+    if not wanted.any():
+        raise ForecastError(
+            f"family {family} of {results.path} has no benchmark score in [0, 1]",
+            "score it with 'predictor evaluate', or fit its losses with 'predictor laws fit'",
+        )
+    task_loss = rows["metric"].isin(TASK_LOSSES) & ~is_loss
+    rows = rows[wanted | task_loss | (is_loss & rows["metric"].isin(("nll", "bpb")))]
+    rows = _annealed(rows)
+    if rows["run"].nunique() < 2:
+        raise ForecastError(
+            f"family {family} of {results.path} has only one run ({rows['run'].iloc[0]})",
+            "a forecast needs at least two runs of different compute, better five or more",
+        )
+    rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
+    # Means over a run's annealed checkpoints; the standard error of sampled items does not shrink by repeating them.
+    keys = ["run", "slot", "task", "metric", "num_fewshot"]
+    cells = rows.groupby(keys, sort=True).agg(value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max"))
+    where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
+    position = {key: number for number, key in enumerate(where.index)}
+    runs = tuple(dict.fromkeys(str(run) for run, _ in where.index))
+    number = {run: i for i, run in enumerate(runs)}
+    count = len(position)
+    cells = cells.reset_index()
+    column = np.array([position[key] for key in zip(cells["run"], cells["slot"], strict=True)])
+    by_name = {
+        key: (column[index], cells["value"].to_numpy()[index], cells["stderr"].to_numpy()[index], cells["n_items"].iloc[index])
+        for key, index in cells.groupby(["task", "metric", "num_fewshot"]).indices.items()
+    }
+
+    def spread(key: tuple[str, str, int]) -> tuple[Array, Array]:
+        values, errors = np.full(count, np.nan), np.full(count, np.nan)
+        if key in by_name:
+            places, value, error, _ = by_name[key]
+            values[places], errors[places] = value, error
+        return values, errors
+
+    series, score, stderr, loss = [], [], [], []
+    for task, metric, shots in sorted(by_name):
+        if task.startswith(LOSS_PREFIX) or headline.get(task) != metric:
+            continue
+        values, errors = spread((task, metric, shots))
+        seen = by_name[task, metric, shots][3].dropna()
+        n_items = int(seen.max()) if len(seen) else results.tasks[task].n_items
+        series.append(Series(task, metric, shots if shots >= 0 else None, results.tasks[task].chance, n_items))
+        score.append(values)
+        stderr.append(np.where(np.isfinite(errors), errors, binomial_error(values, n_items)))
+        own = next((name for name in TASK_LOSSES if (task, name, shots) in by_name), None)
+        loss.append(spread((task, own, shots))[0] if own else np.full(count, np.nan))
+    heldout, heldout_loss = [], []
+    for task, metric, shots in sorted(by_name, key=lambda key: (key[0], key[1] != "nll")):
+        if task.startswith(LOSS_PREFIX) and task not in heldout:
+            heldout.append(task)
+            heldout_loss.append(spread((task, metric, shots))[0])
+    return Panel(
+        family=family,
+        runs=runs,
+        run=np.array([number[str(run)] for run, _ in where.index], dtype=np.intp),
+        params=where["params"].to_numpy(float),
+        tokens=where["tokens"].to_numpy(float),
+        series=tuple(series),
+        score=np.array(score),
+        stderr=np.array(stderr),
+        task_loss=np.array(loss),
+        heldout=tuple(heldout),
+        heldout_loss=np.array(heldout_loss).reshape(len(heldout), count),
+    )
+
+
+def binomial_error(score: Array, n_items: int | None) -> Array:
+    """Give the standard error of a share measured on n items, shape of `score`; 100 items are assumed where unknown."""
+    items = n_items or 100
+    # Kept from vanishing at 0 and 1 as by one item more of each kind (Agresti and Coull 1998).
+    smoothed = (score * items + 1) / (items + 2)
+    return np.asarray(np.sqrt(smoothed * (1 - smoothed) / items))
+
+
+def _annealed(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose each run's checkpoints; `slot` numbers the observations of a run."""
+    points = rows.groupby(["run", "tokens"], sort=True)["tokens_planned"].max().reset_index()
+    points["tokens_planned"] = points.groupby("run")["tokens_planned"].transform("max")
+    planned = points["tokens_planned"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
+    tokens = points["tokens"].to_numpy(float)
+    last = points.groupby("run")["tokens"].transform("max").to_numpy(float)
+    # A run that has not reached its planned end gives its latest checkpoint, which understates what it will score.
+    ended = np.where(last >= ANNEALED_FROM * planned, tokens >= ANNEALED_FROM * planned, tokens == last)
+    keep = np.isfinite(planned) & ended
+    slot = np.zeros(len(points), dtype=int)
+    for _, index in points[~np.isfinite(planned)].groupby("run").indices.items():
+        place = np.flatnonzero(~np.isfinite(planned))[index]
+        usable = place[tokens[place] >= EARLIEST_SHARE * tokens[place].max()]
+        wanted = np.geomspace(tokens[usable].min(), tokens[usable].max(), CHECKPOINTS_PER_RUN)
+        nearest = np.abs(np.log(tokens[usable][None, :] / wanted[:, None])).argmin(axis=1)
+        chosen = usable[np.unique(nearest)]
+        keep[chosen] = True
+        slot[chosen] = np.arange(chosen.size)
+    points["slot"] = slot
+    return rows.merge(points.loc[keep, ["run", "tokens", "slot"]], on=["run", "tokens"])

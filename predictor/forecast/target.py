@@ -1,0 +1,134 @@
+"""What is forecast: the model that has not been trained yet, and the answer for one benchmark."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class Target:
+    """The model to forecast.
+
+    Attributes:
+        params: its parameters N, counted as in the results table.
+        tokens: its training tokens D.
+        family: the family whose laws it follows.
+    """
+
+    params: float
+    tokens: float
+    family: str
+
+    @property
+    def flops(self) -> float:
+        """Training compute, 6·N·D FLOPs."""
+        return 6.0 * self.params * self.tokens
+
+
+@dataclass(frozen=True)
+class TaskForecast:
+    """The distribution of the target's measured score on one benchmark.
+
+    Attributes:
+        task: the benchmark.
+        metric: its headline metric.
+        num_fewshot: examples in the prompt, or None where the table does not say.
+        median: the forecast.
+        intervals: level in percent, as `80` -> (lower, upper); sampling noise of the target's own evaluation included.
+        grade: A (within two points) to E, F where no forecast should be trusted.
+        why: one sentence that justifies the grade.
+        chance: score of random guessing, or None where unknown.
+        methods: method -> weight in the combination, summing to one.
+        by_method: method -> its own median.
+        refused: method -> why it gave no forecast.
+        largest: score of the run of the largest compute.
+        backtest_error: mean absolute error of the combination on held-out larger runs, or None where none could be held out.
+    """
+
+    task: str
+    metric: str
+    num_fewshot: int | None
+    median: float
+    intervals: dict[str, tuple[float, float]]
+    grade: str
+    why: str
+    chance: float | None
+    methods: dict[str, float]
+    by_method: dict[str, float] = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)
+    largest: float | None = None
+    backtest_error: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object of the `forecast --json` contract."""
+        return {
+            "task": self.task,
+            "metric": self.metric,
+            "num_fewshot": self.num_fewshot,
+            "median": self.median,
+            "intervals": {level: list(ends) for level, ends in self.intervals.items()},
+            "grade": self.grade,
+            "why": self.why,
+            "chance": self.chance,
+            "methods": self.methods,
+            "by_method": self.by_method,
+            "refused": self.refused,
+            "largest": self.largest,
+            "backtest_error": self.backtest_error,
+        }
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> TaskForecast:
+        """Read what `to_json` wrote."""
+        intervals = {level: (float(low), float(high)) for level, (low, high) in value["intervals"].items()}
+        return cls(**{**value, "intervals": intervals})
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A forecast along a path of models from the ladder to the target.
+
+    Attributes:
+        flops: training compute of each model, shape (points,).
+        median: forecast score, the same shape.
+        lower: lower end of the 80 % interval.
+        upper: upper end.
+    """
+
+    flops: NDArray[np.float64]
+    median: NDArray[np.float64]
+    lower: NDArray[np.float64]
+    upper: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """All forecasts for one target, with the record of how they were made.
+
+    Attributes:
+        target: the model.
+        forecasts: one per (task, number of few-shot examples).
+        record: version, seed, draws, hashes of the inputs, runs used, notes.
+    """
+
+    target: Target
+    forecasts: tuple[TaskForecast, ...]
+    record: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object of the `forecast --json` contract."""
+        target = {"params": self.target.params, "tokens": self.target.tokens, "family": self.target.family}
+        return {"target": target, "forecasts": [one.to_json() for one in self.forecasts], "record": self.record}
+
+    @classmethod
+    def from_json(cls, value: dict[str, Any]) -> Forecast:
+        """Read what `to_json` wrote."""
+        return cls(
+            Target(**value["target"]),
+            tuple(TaskForecast.from_json(one) for one in value["forecasts"]),
+            value["record"],
+        )
