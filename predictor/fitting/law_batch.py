@@ -14,6 +14,13 @@ from predictor.laws.law import Law
 Array = NDArray[np.float64]
 
 
+# Priors make these problems well conditioned, and their answers are read to three digits.
+_TOLERANCE = 1e-7
+_ITERATIONS = 60
+# Iterations from each start before the best one goes on alone.
+_SCOUTING = 15
+
+
 @dataclass(frozen=True)
 class Prior:
     """A Gaussian prior on a law's coordinates (logarithms for parameters of scale `log`), and the box they stay in.
@@ -99,26 +106,45 @@ def fit_law_batch(
     values = np.where(usable, values, np.nan)
     sigma = np.where(usable, sigma, 1.0)
 
-    def solve(series: NDArray[np.intp], seen: Array, error: Array, weight: Array, start: Array, centre: Array) -> tuple[Array, Array]:
+    def solve(
+        series: NDArray[np.intp], seen: Array, error: Array, weight: Array, start: Array, centre: Array, iterations: int
+    ) -> tuple[Array, Array]:
         def model(theta: Array, which: NDArray[np.intp]) -> Array:
             rows = series[which]
             predicted = law.predict({name: value[rows] for name, value in points.items()}, law.outside(theta))
             return np.log(predicted) if law.fit_scale == "log" else predicted
 
-        fit = solve_batch(model, seen, error, weight, start, prior.lower[series], prior.upper[series], centre, prior.sd[series])
+        fit = solve_batch(
+            model,
+            seen,
+            error,
+            weight,
+            start,
+            prior.lower[series],
+            prior.upper[series],
+            centre,
+            prior.sd[series],
+            tolerance=_TOLERANCE,
+            iterations=iterations,
+        )
         return fit.coordinates, fit.cost
 
-    def best_of_starts(error: Array, start: Array) -> Array:
+    def best_of_starts(error: Array, start: Array, iterations: int) -> Array:
         tries = start.shape[1]
         series = np.repeat(np.arange(count), tries)
         found, cost = solve(
-            series, values[series], error[series], np.ones((series.size, observations)),
-            start.reshape(series.size, -1), prior.mean[series],
+            series,
+            values[series],
+            error[series],
+            np.ones((series.size, observations)),
+            start.reshape(series.size, -1),
+            prior.mean[series],
+            iterations,
         )
         winner = cost.reshape(count, tries).argmin(axis=1)
         return found.reshape(count, tries, -1)[np.arange(count), winner]
 
-    best = best_of_starts(sigma, starts)
+    best = best_of_starts(sigma, starts, _SCOUTING)
     predicted = law.predict(points, law.outside(best))
     residual = np.where(usable, (np.log(predicted) if law.fit_scale == "log" else predicted) - values, np.nan)
     number = usable.sum(axis=1)
@@ -127,7 +153,7 @@ def fit_law_batch(
     spread = np.nanmedian(np.abs(residual), axis=1) * 1.4826
     misfit = np.sqrt(np.maximum(spread**2 * freedom - np.mean(sigma**2, axis=1, where=usable), 0.0))
     error = np.sqrt(sigma**2 + misfit[:, None] ** 2)
-    best = best_of_starts(error, np.concatenate([best[:, None, :], starts[:, :1, :]], axis=1))
+    best = best_of_starts(error, best[:, None, :], _ITERATIONS)
 
     resamples = draws.weight.shape[0]
     if resamples == 1:
@@ -138,8 +164,13 @@ def fit_law_batch(
     centre = prior.mean[:, None, :] + draws.prior[:, :, :size] * prior.sd[:, None, :]
     centre = np.clip(centre, prior.lower[:, None, :], prior.upper[:, None, :])
     found, _ = solve(
-        series, seen.reshape(series.size, observations), error[series], np.tile(draws.weight, (count, 1)),
-        best[series], centre.reshape(series.size, size),
+        series,
+        seen.reshape(series.size, observations),
+        error[series],
+        np.tile(draws.weight, (count, 1)),
+        best[series],
+        centre.reshape(series.size, size),
+        _ITERATIONS,
     )
     coordinates = found.reshape(count, resamples, size)
     coordinates[:, 0] = best

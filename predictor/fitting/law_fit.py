@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.fitting.least_squares import BatchFit, solve_batch
+from predictor.fitting.least_squares import BatchFit, Model, solve_batch
 from predictor.laws.law import Law
 
 Array = NDArray[np.float64]
@@ -41,13 +42,28 @@ class LawFit:
     agreement: float
     undetermined: tuple[str, ...]
 
+    def to_json(self) -> dict[str, Any]:
+        """Give the fit as plain values."""
+        return {
+            "law": self.law.name,
+            "parameters": self.parameters,
+            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
+            "residual_sd": self.residual_sd,
+            "observations": self.observations,
+            "converged": self.converged,
+            "agreement": self.agreement,
+            "undetermined": list(self.undetermined),
+        }
+
     def predict(self, inputs: Mapping[str, Array]) -> Array:
         """Evaluate the fitted law, shape (observations,)."""
         values = np.array([[self.parameters[name] for name in self.law.parameter_names]])
         return np.asarray(self.law.predict(inputs, values)[0])
 
 
-def fit_law(law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array | None = None, starts: int = 24) -> LawFit:
+def fit_law(
+    law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array | None = None, starts: int = 24
+) -> LawFit:
     """Fit a law by Huber-robust least squares with no prior, from starts spread over the parameters' prior ranges.
 
     Args:
@@ -87,10 +103,10 @@ def fit_law(law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array
     return _summarise(law, fit, model, values, lower, upper)
 
 
-def _summarise(law: Law, fit: BatchFit, model: object, values: Array, lower: Array, upper: Array) -> LawFit:
+def _summarise(law: Law, fit: BatchFit, model: Model, values: Array, lower: Array, upper: Array) -> LawFit:
     best = int(np.argmin(fit.cost))
     theta = fit.coordinates[best]
-    residual = model(theta[None, :], np.array([best]))[0] - values  # type: ignore[operator]
+    residual = model(theta[None, :], np.array([best]))[0] - values
     deviation = np.sqrt(np.maximum(np.diag(fit.covariance()[best]), 0.0))
     width = 1.959964 * deviation
     ends = law.outside(np.stack([np.maximum(theta - width, lower), np.minimum(theta + width, upper)]))

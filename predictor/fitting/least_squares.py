@@ -54,6 +54,8 @@ def solve_batch(
     prior_mean: Array | None = None,
     prior_sd: Array | None = None,
     huber: float | None = _HUBER,
+    tolerance: float = 1e-10,
+    iterations: int = MAX_ITERATIONS,
 ) -> BatchFit:
     """Minimise, for each problem p,
 
@@ -72,6 +74,9 @@ def solve_batch(
         prior_mean: centre of a Gaussian prior on the coordinates, or None for no prior.
         prior_sd: its standard deviation, inf where there is none.
         huber: residual, in standard deviations, beyond which the loss is linear; None for plain squares.
+        tolerance: a problem is solved when a step gains less than this share of its cost, or moves no coordinate by more
+            than its square root.
+        iterations: at most so many.
 
     Returns:
         one solution per problem; a problem that cannot be solved says so in `converged` and has infinite cost.
@@ -90,8 +95,10 @@ def solve_batch(
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             residual = np.where(present[which], (model(theta, which) - target[which]) * inverse[which], 0.0)
         size_of = np.abs(residual)
-        rho = 0.5 * residual**2 if huber is None else np.where(
-            size_of <= huber, 0.5 * residual**2, huber * (size_of - 0.5 * huber)
+        rho = (
+            0.5 * residual**2
+            if huber is None
+            else np.where(size_of <= huber, 0.5 * residual**2, huber * (size_of - 0.5 * huber))
         )
         cost = np.einsum("pi,pi->p", scale[which], rho)
         cost += 0.5 * np.einsum("pj,pj->p", precision[which], (theta - centre[which]) ** 2)
@@ -104,17 +111,18 @@ def solve_batch(
     cross = np.zeros((problems, size, size))
     converged = np.zeros(problems, dtype=bool)
     active = everyone[np.isfinite(cost)]
-    for _ in range(MAX_ITERATIONS):
+    for _ in range(iterations):
         if active.size == 0:
             break
         now, seen = theta[active], residual[active]
         jacobian = _jacobian(model, now, seen, active, target, inverse, present, upper)
         ratio = np.ones_like(seen) if huber is None else huber / np.maximum(np.abs(seen), huber)
         weighted = scale[active] * ratio
-        hessian = np.einsum("pi,pij,pik->pjk", weighted, jacobian, jacobian, optimize=True)
+        transposed = jacobian.transpose(0, 2, 1)
+        hessian = transposed @ (weighted[..., None] * jacobian)
         diagonal = np.arange(size)
         hessian[:, diagonal, diagonal] += precision[active]
-        gradient = np.einsum("pi,pij->pj", weighted * seen, jacobian) + precision[active] * (now - centre[active])
+        gradient = (transposed @ (weighted * seen)[..., None])[..., 0] + precision[active] * (now - centre[active])
         # A coordinate at its bound whose gradient points outwards is held: projected Levenberg-Marquardt.
         held = ((now <= lower[active]) & (gradient > 0)) | ((now >= upper[active]) & (gradient < 0))
         cross[active] = hessian
@@ -123,8 +131,8 @@ def solve_batch(
         new_residual, new_cost = evaluate(proposal, active)
         better = new_cost < cost[active]
         gain = cost[active] - new_cost
-        small_step = np.max(np.abs(proposal - now), axis=1) < 1e-9
-        small_gain = better & (gain < 1e-10 * (1e-12 + cost[active]))
+        small_step = np.max(np.abs(proposal - now), axis=1) < np.sqrt(tolerance)
+        small_gain = better & (gain < tolerance * (1e-12 + cost[active]))
         taken = active[better]
         theta[taken], cost[taken], residual[taken] = proposal[better], new_cost[better], new_residual[better]
         damping[active] = np.where(better, np.maximum(damping[active] / 5, 1e-12), damping[active] * 4)

@@ -73,11 +73,15 @@ def combine(record: pd.DataFrame, accepted: list[list[str]], ratio: float) -> Co
     return Combination(weights, *_expected_errors(table, weights, far))
 
 
-def _expected_errors(table: pd.DataFrame, weights: list[dict[str, float]], far: float) -> tuple[Array, Array, NDArray[np.intp]]:
+def _expected_errors(
+    table: pd.DataFrame, weights: list[dict[str, float]], far: float
+) -> tuple[Array, Array, NDArray[np.intp]]:
     count = len(weights)
     if table.empty:
         return np.full(count, _DEFAULT_ERROR * far / 2), np.full(count, np.nan), np.zeros(count, dtype=np.intp)
-    weight = [weights[int(series)].get(name, 0.0) for series, name in zip(table["series"], table["method"], strict=True)]
+    weight = [
+        weights[int(series)].get(name, 0.0) for series, name in zip(table["series"], table["method"], strict=True)
+    ]
     table = table.assign(weight=weight)
     table["weighted"] = table["weight"] * table["error"]
     groups = table.groupby(["series", "held_out", "run"])
@@ -88,7 +92,9 @@ def _expected_errors(table: pd.DataFrame, weights: list[dict[str, float]], far: 
     errors["error"] = errors["weighted"] / errors["weight"]
     # What the held-out score's own noise explains is not the method's error; it is added again at the target.
     errors["unit"] = np.maximum(errors["error"] ** 2 - errors["stderr"] ** 2, 0.0) / errors["far"] ** 2
-    by_series = errors.groupby("series").agg(total=("unit", "sum"), size=("unit", "size"), mae=("error", lambda e: e.abs().mean()))
+    by_series = errors.groupby("series").agg(
+        total=("unit", "sum"), size=("unit", "size"), mae=("error", lambda e: e.abs().mean())
+    )
     by_series = by_series.reindex(range(count))
     size = by_series["size"].fillna(0).to_numpy(int)
     total = by_series["total"].fillna(0.0).to_numpy(float)

@@ -115,7 +115,8 @@ class Forecaster:
         series, weights = self.panel.series[row], weighing.weights[row]
         median, spread = self._distribution(row, draws, weighing)
         intervals = {
-            level: (max(median - width * spread, 0.0), min(median + width * spread, 1.0)) for level, width in LEVELS.items()
+            level: (max(median - width * spread, 0.0), min(median + width * spread, 1.0))
+            for level, width in LEVELS.items()
         }
         medians = {name: float(draws[name][row][0]) for name in weights}
         heavy = [medians[name] for name, weight in weights.items() if weight >= _HEAVY]
@@ -222,7 +223,9 @@ def _nothing_to_forecast(method: str, family: str, wanted: set[str] | None, reas
     who = "every method" if method == AUTO else f"method {method}"
     what = ", ".join(sorted(wanted)) if wanted else "every task"
     why = "; ".join(sorted(set(reasons))) or "it was never scored"
-    return ForecastError(f"{who} refuses {what} of family {family}: {why}", "score more runs or choose another --method")
+    return ForecastError(
+        f"{who} refuses {what} of family {family}: {why}", "score more runs or choose another --method"
+    )
 
 
 def _robust_variance(draws: Array) -> float:

@@ -147,7 +147,7 @@ def build_panel(results: Results, family: str) -> Panel:
         )
     task_loss = rows["metric"].isin(TASK_LOSSES) & ~is_loss
     rows = rows[wanted | task_loss | (is_loss & rows["metric"].isin(("nll", "bpb")))]
-    rows = _annealed(rows)
+    rows = annealed_checkpoints(rows)
     if rows["run"].nunique() < 2:
         raise ForecastError(
             f"family {family} of {results.path} has only one run ({rows['run'].iloc[0]})",
@@ -156,7 +156,9 @@ def build_panel(results: Results, family: str) -> Panel:
     rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
     # Means over a run's annealed checkpoints; the standard error of sampled items does not shrink by repeating them.
     keys = ["run", "slot", "task", "metric", "num_fewshot"]
-    cells = rows.groupby(keys, sort=True).agg(value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max"))
+    cells = rows.groupby(keys, sort=True).agg(
+        value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max")
+    )
     where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
     position = {key: number for number, key in enumerate(where.index)}
     runs = tuple(dict.fromkeys(str(run) for run, _ in where.index))
@@ -165,7 +167,12 @@ def build_panel(results: Results, family: str) -> Panel:
     cells = cells.reset_index()
     column = np.array([position[key] for key in zip(cells["run"], cells["slot"], strict=True)])
     by_name = {
-        key: (column[index], cells["value"].to_numpy()[index], cells["stderr"].to_numpy()[index], cells["n_items"].iloc[index])
+        key: (
+            column[index],
+            cells["value"].to_numpy()[index],
+            cells["stderr"].to_numpy()[index],
+            cells["n_items"].iloc[index],
+        )
         for key, index in cells.groupby(["task", "metric", "num_fewshot"]).indices.items()
     }
 
@@ -216,8 +223,16 @@ def binomial_error(score: Array, n_items: int | None) -> Array:
     return np.asarray(np.sqrt(smoothed * (1 - smoothed) / items))
 
 
-def _annealed(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose each run's checkpoints; `slot` numbers the observations of a run."""
+def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose the checkpoints that a law may be fitted to.
+
+    Args:
+        rows: results of one family.
+
+    Returns:
+        the rows of the chosen checkpoints, with a column `slot` that numbers the observations of a run; the checkpoints at
+        the end of a run's schedule share one.
+    """
     points = rows.groupby(["run", "tokens"], sort=True)["tokens_planned"].max().reset_index()
     points["tokens_planned"] = points.groupby("run")["tokens_planned"].transform("max")
     planned = points["tokens_planned"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)

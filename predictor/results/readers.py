@@ -6,7 +6,6 @@ import hashlib
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -70,29 +69,48 @@ def read_results(path: str | Path) -> Results:
         InputError: nothing readable is there, or the table is not in the schema.
     """
     path = Path(path)
+    files = _table_files(path)
+    if files is None:
+        return read_store(path)
+    evals = files[0]
+    frame = validate(read_table(evals), str(evals))
+    described = read_table(files[1]) if len(files) > 1 else None
+    tasks = describe_tasks(frame, described, str(evals.with_name("tasks.parquet")))
+    return Results(path, frame, tasks, {file.name: sha256_of(file) for file in files})
+
+
+def hash_inputs(path: str | Path) -> dict[str, str]:
+    """Hash what `read_results` would read, without reading it as tables.
+
+    Raises:
+        InputError: nothing readable is there.
+    """
+    path = Path(path)
+    files = _table_files(path)
+    if files is None:
+        from predictor.results.store import Store
+
+        return Store(path).hash_scores()
+    return {file.name: sha256_of(file) for file in files}
+
+
+def _table_files(path: Path) -> list[Path] | None:
+    """Find the results table and, where there is one, the task table beside it; None for a store."""
     if not path.exists():
-        raise InputError(f"{path} does not exist", "give a store, a folder with evals.parquet, or a .parquet or .csv table")
-    if path.is_dir():
-        if (path / "evals.parquet").exists():
-            return _read_files(path, path / "evals.parquet", path / "tasks.parquet")
+        raise InputError(
+            f"{path} does not exist", "give a store, a folder with evals.parquet, or a .parquet or .csv table"
+        )
+    evals = path / "evals.parquet" if path.is_dir() else path
+    if path.is_dir() and not evals.exists():
         from predictor.results.store import Store
 
         if Store.looks_like(path):
-            return read_store(path)
+            return None
         raise InputError(
             f"{path} holds no results", "give a store that 'predictor evaluate' wrote, or a folder with evals.parquet"
         )
-    return _read_files(path, path, path.with_name("tasks.parquet"))
-
-
-def _read_files(path: Path, evals: Path, tasks: Path) -> Results:
-    inputs = {evals.name: sha256_of(evals)}
-    frame = validate(read_table(evals), str(evals))
-    described = None
-    if tasks.exists() and tasks != evals:
-        described = read_table(tasks)
-        inputs[tasks.name] = sha256_of(tasks)
-    return Results(path, frame, describe_tasks(frame, described, str(tasks)), inputs)
+    tasks = evals.with_name("tasks.parquet")
+    return [evals, tasks] if tasks.exists() and tasks != evals else [evals]
 
 
 def read_store(path: Path) -> Results:
@@ -101,7 +119,9 @@ def read_store(path: Path) -> Results:
 
     store = Store(path)
     frame, inputs, notes = store.read_scores()
-    return Results(path, validate(frame, str(path)), describe_tasks(frame, store.read_tasks(), str(path)), inputs, notes)
+    return Results(
+        path, validate(frame, str(path)), describe_tasks(frame, store.read_tasks(), str(path)), inputs, notes
+    )
 
 
 def read_table(path: Path) -> pd.DataFrame:
@@ -178,14 +198,3 @@ def sha256_of(path: Path) -> str:
     """Hash a file's bytes."""
     with path.open("rb") as file:
         return "sha256:" + hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def combined_sha256(parts: dict[str, str]) -> str:
-    """Hash several named hashes into one."""
-    text = "\n".join(f"{name} {digest}" for name, digest in sorted(parts.items()))
-    return "sha256:" + hashlib.sha256(text.encode()).hexdigest()
-
-
-def nan_to_none(value: float | None) -> float | None:
-    """Turn a missing number into None, as JSON has no NaN."""
-    return None if value is None or not np.isfinite(value) else float(value)

@@ -78,8 +78,10 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     _refuse(table, ~np.isfinite(table["value"]), "an infinite value", source)
     _refuse(table, table["params"] <= 0, "params that are not positive", source)
     _refuse(table, table["tokens"] < 0, "negative tokens", source)
-    share = table["metric"].map(is_share).astype(bool)
-    _refuse(table, share & ~table["value"].between(0.0, 1.0), "a score outside [0, 1]", source, "divide percents by 100")
+    share = table["metric"].isin([name for name in table["metric"].unique() if is_share(name)])
+    _refuse(
+        table, share & ~table["value"].between(0.0, 1.0), "a score outside [0, 1]", source, "divide percents by 100"
+    )
     _refuse(table, table["stderr"] < 0, "a negative stderr", source)
     rest = [name for name in table.columns if name not in COLUMNS]
     return table[[*COLUMNS, *rest]].reset_index(drop=True)
@@ -89,14 +91,19 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
     if kind == "str":
         if name != "family" and column.isna().any():
             raise InputError(f"{source}: column {name} is empty in row {_first(column.isna())}", "fill it in")
-        return column.fillna("default").astype(str)
+        return column if column.dtype == "str" and name != "family" else column.fillna("default").astype(str)
+    if column.dtype == kind and kind != "Int64":
+        # Already typed, as in tables that this package wrote: only missing values are left to look for.
+        return column
     numbers = pd.to_numeric(column, errors="coerce").astype("Float64")
     broken = numbers.isna() & column.notna()
     # NaN is a missing score, a word is a mistake.
     broken &= ~column.astype(str).str.strip().str.lower().isin(["", "nan", "none", "null", "na", "<na>"])
     if broken.any():
         row = _first(broken)
-        raise InputError(f"{source}: column {name} is not a number in row {row} ('{column.iloc[row]}')", "write a number")
+        raise InputError(
+            f"{source}: column {name} is not a number in row {row} ('{column.iloc[row]}')", "write a number"
+        )
     if kind == "int64" and numbers.isna().any():
         raise InputError(f"{source}: column {name} is empty in row {_first(numbers.isna())}", "fill it in")
     if kind == "float64":

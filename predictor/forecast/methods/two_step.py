@@ -60,7 +60,10 @@ def fit_losses(panel: Panel, losses: Array, names: list[str], resampling: Resamp
     shape = losses.shape
     law = fit_law_batch(
         LOSS_LAW,
-        {"params": np.broadcast_to(panel.params / params, shape), "tokens": np.broadcast_to(panel.tokens / tokens, shape)},
+        {
+            "params": np.broadcast_to(panel.params / params, shape),
+            "tokens": np.broadcast_to(panel.tokens / tokens, shape),
+        },
         usable,
         np.full(shape, _LOSS_ERROR),
         np.stack(starts, axis=1),
@@ -128,7 +131,9 @@ class FittedTwoStep:
 def _too_few(panel: Panel, losses: Array, what: str) -> dict[int, str]:
     runs = distinct_runs(panel, np.where(np.isfinite(losses), panel.score, np.nan))
     return {
-        int(i): f"no {what} was scored" if runs[i] == 0 else f"only {runs[i]} runs have a score and a {what}, 3 are needed"
+        int(i): f"no {what} was scored"
+        if runs[i] == 0
+        else f"only {runs[i]} runs have a score and a {what}, 3 are needed"
         for i in np.flatnonzero(runs < 3)
     }
 

@@ -1,0 +1,49 @@
+"""`predictor forecast`: every benchmark of a target."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from predictor.cli.options import TaskList, results_option, target_options, write_json
+
+
+@click.command()
+@results_option()
+@target_options
+@click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to forecast (default: all).")
+@click.option("--json", "json_path", metavar="OUT.json", help="Write the forecasts as JSON; '-' for standard output.")
+def command(
+    results: Path,
+    params: float,
+    tokens: float,
+    family: str | None,
+    method: str,
+    seed: int,
+    tasks: tuple[str, ...] | None,
+    json_path: str | None,
+) -> None:
+    """Forecast the scores of a model that has not been trained.
+
+    Prints, for each benchmark, the median, the 80 % interval and a grade from A (within two points) to F (not
+    forecastable).
+
+    \b
+    Examples:
+      predictor forecast --results store/ --params 7B --tokens 300B
+      predictor forecast --results evals.csv --family base --params 7e9 --tokens 1.4T --json forecast.json
+      predictor forecast --results evals.parquet --params 7B --tokens 300B --tasks arc_easy,piqa --json -
+    """
+    from predictor.forecast import forecast
+    from predictor.results import read_results
+
+    answer = forecast(read_results(results), params, tokens, family=family, tasks=tasks, method=method, seed=seed)
+    if json_path is not None:
+        write_json(answer.to_json(), json_path)
+    if json_path != "-":
+        from predictor.cli.tables import print_forecast
+
+        print_forecast(answer)
+        if json_path is not None:
+            click.echo(f"written to {json_path}", err=True)

@@ -1,0 +1,84 @@
+"""Options that several commands share, and how JSON is written."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from predictor.errors import PredictorError
+from predictor.quantity import parse_quantity
+from predictor.results.files import write_text_atomically
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Quantity(click.ParamType):
+    """A positive number as `7e9`, `7B` or `300M`."""
+
+    name = "number"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Parse it, naming the option in errors."""
+        try:
+            return parse_quantity(value, f"--{param.name}" if param and param.name else "number")
+        except PredictorError as error:
+            self.fail(str(error), param, ctx)
+
+
+QUANTITY = Quantity()
+
+
+class TaskList(click.ParamType):
+    """Names separated by commas."""
+
+    name = "a,b"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, ...]:
+        """Split the names."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+
+
+def results_option(required: bool = True) -> Callable[[F], F]:
+    """Add `--results PATH`."""
+    return click.option(
+        "--results",
+        type=click.Path(path_type=Path),
+        required=required,
+        metavar="PATH",
+        help="A store, a folder with evals.parquet, or a Parquet or CSV results table.",
+    )
+
+
+def target_options(command: F) -> F:
+    """Add `--params`, `--tokens`, `--family`, `--seed`."""
+    for option in reversed(
+        (
+            click.option("--params", type=QUANTITY, required=True, metavar="N", help="The target's parameters, as 7B."),
+            click.option("--tokens", type=QUANTITY, required=True, metavar="D", help="Its training tokens, as 300B."),
+            click.option(
+                "--family", metavar="F", help="Family of runs whose laws to use (default: that with the most runs)."
+            ),
+            click.option(
+                "--method", default="auto", show_default=True, metavar="NAME", help="One method instead of all."
+            ),
+            click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of the resampling."),
+        )
+    ):
+        command = option(command)
+    return command
+
+
+def write_json(value: Any, where: str) -> None:
+    """Write JSON to a file, or to standard output for `-`."""
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False) + "\n"
+    if where == "-":
+        sys.stdout.write(text)
+    else:
+        write_text_atomically(Path(where), text)

@@ -1,0 +1,88 @@
+"""Forecasts as text: a table for many benchmarks, a few lines for one."""
+
+from __future__ import annotations
+
+import sys
+
+import click
+from rich.console import Console
+from rich.table import Table
+
+from predictor.forecast.target import Forecast, TaskForecast
+from predictor.quantity import format_quantity
+
+# Tables that go into a file or a pipe are not folded to the width of a terminal nobody looks at.
+_WIDTH_OF_FILES = 200
+
+
+def console() -> Console:
+    """Make a console for standard output."""
+    return Console(width=None if sys.stdout.isatty() else _WIDTH_OF_FILES)
+
+
+def percent(value: float) -> str:
+    """Write a share in percent, one decimal."""
+    return f"{100 * value:.1f}"
+
+
+def interval(ends: tuple[float, float]) -> str:
+    """Write an interval in percent, as `65.0–69.4`."""
+    return f"{percent(ends[0])}–{percent(ends[1])}"
+
+
+def describe_target(forecast: Forecast) -> str:
+    """Name the target, as `pythia, 6.9B parameters, 300B tokens, 2.5x the compute of the largest run`."""
+    target, ratio = forecast.target, forecast.record["compute_ratio"]
+    size = f"{format_quantity(target.params)} parameters, {format_quantity(target.tokens)} tokens"
+    return f"{target.family}: {size}, {ratio:.3g}x the compute of the largest run"
+
+
+def print_forecast(forecast: Forecast) -> None:
+    """Print the table of a forecast; notes go to standard error."""
+    table = Table(title=describe_target(forecast), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("task")
+    table.add_column("shots", justify="right")
+    table.add_column("metric")
+    for name in ("largest run", "forecast", "80 %", "95 %"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("grade", justify="center")
+    table.add_column("why", overflow="fold")
+    for one in forecast.forecasts:
+        table.add_row(
+            one.task,
+            "-" if one.num_fewshot is None else str(one.num_fewshot),
+            one.metric,
+            "-" if one.largest is None else percent(one.largest),
+            percent(one.median),
+            interval(one.intervals["80"]),
+            interval(one.intervals["95"]),
+            one.grade,
+            one.why,
+        )
+    console().print(table)
+    print_notes(forecast)
+
+
+def print_answer(forecast: Forecast) -> None:
+    """Print the answer to one question: the number, the intervals, the grade and why."""
+    click.echo(describe_target(forecast))
+    for one in forecast.forecasts:
+        click.echo(f"{_label(one)}: {percent(one.median)} %")
+        click.echo(f"  80 % interval {interval(one.intervals['80'])}, 95 % interval {interval(one.intervals['95'])}")
+        click.echo(f"  grade {one.grade}: {one.why}")
+        shares = ", ".join(
+            f"{name} {percent(one.by_method[name])} (weight {one.methods[name]:.2f})" for name in one.methods
+        )
+        click.echo(f"  methods: {shares}")
+    print_notes(forecast)
+
+
+def print_notes(forecast: Forecast) -> None:
+    """Print what a reader should know to standard error."""
+    for note in forecast.record.get("notes", []):
+        click.echo(f"note: {note}", err=True)
+
+
+def _label(one: TaskForecast) -> str:
+    shots = "" if one.num_fewshot is None else f", {one.num_fewshot}-shot"
+    return f"{one.task} ({one.metric}{shots})"

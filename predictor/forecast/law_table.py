@@ -1,0 +1,99 @@
+"""Fit a law of the library to a results table."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictor.errors import ForecastError, InputError, UnknownNameError
+from predictor.fitting import LawFit, fit_law
+from predictor.forecast.panel import TASK_LOSSES, annealed_checkpoints, choose_family
+from predictor.laws import Law
+from predictor.results.readers import LOSS_PREFIX, Results
+
+Array = NDArray[np.float64]
+
+
+def fit_law_to_results(
+    law: Law,
+    results: Results,
+    *,
+    task: str,
+    metric: str | None = None,
+    loss: str | None = None,
+    family: str | None = None,
+) -> LawFit:
+    """Fit a law to one task of one family, over the checkpoints that a law may be fitted to.
+
+    Args:
+        law: the law.
+        results: the table.
+        task: a benchmark, or a held-out loss (`loss:…`).
+        metric: its metric; the headline metric of a benchmark and `nll` or `bpb` of a loss where None.
+        loss: for laws in loss, which one: a held-out loss, or the task's own right answers where None.
+        family: the family; that with the most runs where None.
+
+    Raises:
+        UnknownNameError: the task, metric, loss or family is not in the table.
+        ForecastError: fewer observations than parameters.
+    """
+    chosen, _ = choose_family(results, family)
+    rows = results.evals[(results.evals["family"] == chosen) & (results.evals["tokens"] > 0)]
+    scores = _scores(rows, results, task, metric)
+    reads = {one.name for one in law.inputs}
+    inputs: dict[str, Array] = {
+        "params": scores["params"].to_numpy(float),
+        "tokens": scores["tokens"].to_numpy(float),
+        "flops": 6.0 * scores["params"].to_numpy(float) * scores["tokens"].to_numpy(float),
+    }
+    if "chance" in reads:
+        chance = results.task(task).chance
+        inputs["chance"] = np.full(len(scores), chance or 0.0)
+    if "loss" in reads:
+        losses = _scores(rows, results, loss or task, None if loss else _own_loss(rows, task))
+        joined = scores.merge(losses[["run", "tokens", "value"]], on=["run", "tokens"], suffixes=("", "_loss"))
+        scores, inputs = joined, {"loss": joined["value_loss"].to_numpy(float)}
+    value = scores["value"].to_numpy(float)
+    if "error" in law.output:
+        value = 1.0 - value
+    if law.fit_scale == "log" and (value <= 0).any():
+        raise ForecastError(
+            f"{law.name} describes a loss, {task} has values that are not positive", "choose a loss:… task"
+        )
+    if len(value) < len(law.parameters):
+        raise ForecastError(
+            f"{law.name} has {len(law.parameters)} parameters, {task} of family {chosen} only {len(value)} observations",
+            "score more runs or fit a simpler law",
+        )
+    return fit_law(law, {name: inputs[name] for name in reads}, value)
+
+
+def _scores(rows: pd.DataFrame, results: Results, task: str, metric: str | None) -> pd.DataFrame:
+    found = rows[rows["task"] == task]
+    if found.empty:
+        raise UnknownNameError("task", task, rows["task"].unique(), str(results.path))
+    metrics = list(found["metric"].unique())
+    if metric is None:
+        known = [name for name in ("nll", "bpb") if name in metrics]
+        metric = known[0] if task.startswith(LOSS_PREFIX) and known else results.task(task).metric
+    if metric not in metrics:
+        raise UnknownNameError("metric", metric, metrics, f"{task} of {results.path}")
+    found = found[found["metric"] == metric]
+    shots = found["num_fewshot"].dropna()
+    if shots.nunique() > 1:
+        # One prompt format at a time; the one with the most rows, then the fewest examples.
+        counts = shots.value_counts()
+        found = found[found["num_fewshot"] == min(counts.index[counts == counts.max()])]
+    found = annealed_checkpoints(found)
+    return found.groupby(["run", "slot"], as_index=False).agg(
+        params=("params", "max"), tokens=("tokens", "max"), value=("value", "mean")
+    )
+
+
+def _own_loss(rows: pd.DataFrame, task: str) -> str:
+    metrics = set(rows.loc[rows["task"] == task, "metric"])
+    for name in TASK_LOSSES:
+        if name in metrics:
+            return name
+    raise InputError(f"{task} has no loss of its right answers ({', '.join(TASK_LOSSES)})", "name a loss with --loss")
