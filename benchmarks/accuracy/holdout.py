@@ -3,8 +3,8 @@
     python benchmarks/accuracy/holdout.py [--testbeds ../shared/testbeds] [--hold-out 1 --hold-out 3]
 
 Prints, for each testbed and number of runs held out, the mean absolute error in points of the combination beside each
-single method, the share of held-out scores inside the 80 % and the 95 % interval, and the width of the former. The fit never
-sees the held-out runs, and weights and widths come from hold-outs among the runs that are left.
+single method, the share of held-out scores inside the 80 % and the 95 % interval, and the width of the former. The fit
+never sees the held-out runs, and weights and widths come from hold-outs among the runs that are left.
 """
 
 from __future__ import annotations
@@ -85,7 +85,10 @@ def main(testbeds: Path, counts: tuple[int, ...]) -> None:
 
 def _add(table: Table, family: str, count: int | str, rows: pd.DataFrame) -> None:
     ratio = f"{rows['ratio'].min():.1f}-{rows['ratio'].max():.1f}x"
-    errors = [f"{100 * rows[name].mean():.2f}" if name in rows and rows[name].notna().any() else "-" for name in ("auto", *METHODS)]
+    errors = [
+        f"{100 * rows[name].mean():.2f}" if name in rows and rows[name].notna().any() else "-"
+        for name in ("auto", *METHODS)
+    ]
     covered = [f"{100 * rows[name].mean():.0f} %" for name in ("in80", "in95")]
     table.add_row(family, str(count), ratio, str(len(rows)), *errors, *covered, f"{100 * rows['width'].mean():.1f}")
 

@@ -45,7 +45,8 @@ class Draws:
     Attributes:
         weight: weight of each observation, shape (R, observations).
         noise: standard normal disturbance of each observation, shape (series, R, observations).
-        prior: standard normal disturbance of the prior's centre, shape (series, R, parameters or more). Moving the prior
+        prior: standard normal disturbance of the prior's centre, shape (series, R, parameters or more). Moving the
+            prior
             with the data makes the draws spread as the posterior does (Bardsley et al. 2014, randomize-then-optimize).
     """
 

@@ -26,7 +26,8 @@ class LawFit:
         law: the law.
         parameters: name -> value.
         intervals: name -> 95 % interval, from the covariance at the solution.
-        residual_sd: robust standard deviation of the residuals, in the output's unit, or relative for laws fitted in logs.
+        residual_sd: robust standard deviation of the residuals, in the output's unit, or relative for laws fitted in
+            logs.
         observations: how many rows were fitted.
         converged: whether the best start came to rest.
         agreement: share of starts that reached the best objective within 0.1 %.
@@ -107,8 +108,13 @@ def _summarise(law: Law, fit: BatchFit, model: Model, values: Array, lower: Arra
     best = int(np.argmin(fit.cost))
     theta = fit.coordinates[best]
     residual = model(theta[None, :], np.array([best]))[0] - values
-    deviation = np.sqrt(np.maximum(np.diag(fit.covariance()[best]), 0.0))
-    width = 1.959964 * deviation
+    from scipy.stats import t
+
+    freedom = max(values.size - theta.size, 1)
+    # Where the residuals exceed what was stated of them, so do the intervals.
+    inflation = max(1.0, 2.0 * float(fit.cost[best]) / freedom)
+    deviation = np.sqrt(inflation * np.maximum(np.diag(fit.covariance()[best]), 0.0))
+    width = float(t.ppf(0.975, freedom)) * deviation
     ends = law.outside(np.stack([np.maximum(theta - width, lower), np.minimum(theta + width, upper)]))
     prior = law.inside(np.array([p.prior for p in law.parameters]).T)
     open_ended = deviation > UNDETERMINED * np.abs(prior[1] - prior[0]) / 2

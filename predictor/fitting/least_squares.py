@@ -39,8 +39,14 @@ class BatchFit:
     jacobian_cross: Array
 
     def covariance(self) -> Array:
-        """Invert the information matrix: the covariance of the coordinates when residuals are in standard deviations."""
-        return np.asarray(np.linalg.pinv(self.jacobian_cross, hermitian=True))
+        """Invert the information matrix: the covariance of the coordinates when residuals are in standard deviations.
+
+        Directions that the data leaves open get a huge variance, not the zero of a pseudo-inverse.
+        """
+        values, vectors = np.linalg.eigh(self.jacobian_cross)
+        floor = np.maximum(values[:, -1:] * 1e-13, 1e-300)
+        inverted = 1.0 / np.maximum(values, floor)
+        return np.asarray(np.einsum("pij,pj,pkj->pik", vectors, inverted, vectors))
 
 
 def solve_batch(
@@ -64,7 +70,8 @@ def solve_batch(
     with rho the Huber loss, within the box lower ≤ θ ≤ upper.
 
     Args:
-        model: `model(coordinates, which)` gives the predictions of the problems `which`, shape (len(which), observations).
+        model: `model(coordinates, which)` gives the predictions of the problems `which`, shape (len(which),
+            observations).
         observed: shape (problems, observations); NaN where missing.
         sigma: standard deviation of each observation, positive.
         weight: weight of each observation, 0 to leave it out.
@@ -74,8 +81,8 @@ def solve_batch(
         prior_mean: centre of a Gaussian prior on the coordinates, or None for no prior.
         prior_sd: its standard deviation, inf where there is none.
         huber: residual, in standard deviations, beyond which the loss is linear; None for plain squares.
-        tolerance: a problem is solved when a step gains less than this share of its cost, or moves no coordinate by more
-            than its square root.
+        tolerance: a problem is solved when a step gains less than this share of its cost, or moves no coordinate by
+            more than its square root.
         iterations: at most so many.
 
     Returns:

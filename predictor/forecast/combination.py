@@ -31,7 +31,8 @@ class Combination:
 
     Attributes:
         weights: series -> method -> weight, summing to one over the methods that accept it.
-        error: expected root mean square error of the combination at the target, without the noise of its own evaluation.
+        error: expected root mean square error of the combination at the target, without the noise of its own
+            evaluation.
         backtest_error: mean absolute error on held-out runs, NaN where there were none.
         tests: number of held-out forecasts behind each series.
     """
@@ -57,13 +58,14 @@ def combine(record: pd.DataFrame, accepted: list[list[str]], ratio: float) -> Co
     table["unit"] = (table["error"] / table["far"]) ** 2
     overall = table.groupby("method")["unit"].mean()
     own = table.groupby(["series", "method"])["unit"].agg(["sum", "size"])
+    sums = dict(zip(own.index, own.to_numpy(float).tolist(), strict=True))
     weights: list[dict[str, float]] = []
     for number in range(count):
         scores = {}
         for name in accepted[number]:
             if name not in overall.index:
                 continue
-            total, size = own.loc[(number, name)] if (number, name) in own.index else (0.0, 0)
+            total, size = sums.get((number, name), (0.0, 0))
             mean = (total + _SHRINKAGE * overall[name]) / (size + _SHRINKAGE)
             scores[name] = 1.0 / (mean * far**2 + _ERROR_FLOOR**2)
         if not scores:

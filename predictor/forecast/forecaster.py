@@ -24,8 +24,8 @@ Array = NDArray[np.float64]
 
 AUTO = "auto"
 RESAMPLES = 200
-# Half-widths of the stated levels in standard deviations. The inner one is the normal's; the outer one is wider than the
-# normal's 1.96 because errors of extrapolation have heavier tails.
+# Half-widths of the stated levels in standard deviations. The inner one is the normal's; the outer one is wider than
+# the normal's 1.96 because errors of extrapolation have heavier tails.
 LEVELS = {"80": 1.2816, "95": 2.10}
 # Weight from which a method counts when the methods' disagreement is stated.
 _HEAVY = 0.05
@@ -210,7 +210,7 @@ def forecast(results: Results, params: float, tokens: float, **options: Any) -> 
 
 
 def scores_by_run(panel: Panel, row: int) -> tuple[Array, Array, Array]:
-    """Give one series' last score of each run, with its standard error and its compute in FLOPs, each of shape (runs,)."""
+    """Give one series' last score of each run, its standard error and its compute in FLOPs, each of shape (runs,)."""
     last = []
     for run in range(len(panel.runs)):
         index = np.flatnonzero((panel.run == run) & np.isfinite(panel.score[row]))

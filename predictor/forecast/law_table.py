@@ -63,7 +63,7 @@ def fit_law_to_results(
         )
     if len(value) < len(law.parameters):
         raise ForecastError(
-            f"{law.name} has {len(law.parameters)} parameters, {task} of family {chosen} only {len(value)} observations",
+            f"{law.name} has {len(law.parameters)} parameters and {task} of family {chosen} {len(value)} observations",
             "score more runs or fit a simpler law",
         )
     return fit_law(law, {name: inputs[name] for name in reads}, value)
@@ -81,7 +81,7 @@ def _scores(rows: pd.DataFrame, results: Results, task: str, metric: str | None)
         raise UnknownNameError("metric", metric, metrics, f"{task} of {results.path}")
     found = found[found["metric"] == metric]
     shots = found["num_fewshot"].dropna()
-    if shots.nunique() > 1:
+    if len(shots.unique()) > 1:
         # One prompt format at a time; the one with the most rows, then the fewest examples.
         counts = shots.value_counts()
         found = found[found["num_fewshot"] == min(counts.index[counts == counts.max()])]

@@ -161,49 +161,46 @@ def build_panel(results: Results, family: str) -> Panel:
     )
     where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
     position = {key: number for number, key in enumerate(where.index)}
-    runs = tuple(dict.fromkeys(str(run) for run, _ in where.index))
+    names = where.index.get_level_values("run").astype(str)
+    runs = tuple(dict.fromkeys(names))
     number = {run: i for i, run in enumerate(runs)}
     count = len(position)
     cells = cells.reset_index()
     column = np.array([position[key] for key in zip(cells["run"], cells["slot"], strict=True)])
-    by_name = {
-        key: (
-            column[index],
-            cells["value"].to_numpy()[index],
-            cells["stderr"].to_numpy()[index],
-            cells["n_items"].iloc[index],
-        )
-        for key, index in cells.groupby(["task", "metric", "num_fewshot"]).indices.items()
+    indices = cells.groupby(["task", "metric", "num_fewshot"]).indices
+    by_name: dict[tuple[str, str, int], NDArray[np.intp]] = {
+        (str(key[0]), str(key[1]), int(key[2])): np.asarray(index)  # type: ignore[index]
+        for key, index in indices.items()
     }
 
-    def spread(key: tuple[str, str, int]) -> tuple[Array, Array]:
-        values, errors = np.full(count, np.nan), np.full(count, np.nan)
+    def spread(name: str, key: tuple[str, str, int]) -> Array:
+        values = np.full(count, np.nan)
         if key in by_name:
-            places, value, error, _ = by_name[key]
-            values[places], errors[places] = value, error
-        return values, errors
+            values[column[by_name[key]]] = cells[name].to_numpy(float)[by_name[key]]
+        return values
 
     series, score, stderr, loss = [], [], [], []
     for task, metric, shots in sorted(by_name):
         if task.startswith(LOSS_PREFIX) or headline.get(task) != metric:
             continue
-        values, errors = spread((task, metric, shots))
-        seen = by_name[task, metric, shots][3].dropna()
+        values, errors = (spread(name, (task, metric, shots)) for name in ("value", "stderr"))
+        seen = cells["n_items"].iloc[by_name[task, metric, shots]].dropna()
         n_items = int(seen.max()) if len(seen) else results.tasks[task].n_items
         series.append(Series(task, metric, shots if shots >= 0 else None, results.tasks[task].chance, n_items))
         score.append(values)
         stderr.append(np.where(np.isfinite(errors), errors, binomial_error(values, n_items)))
         own = next((name for name in TASK_LOSSES if (task, name, shots) in by_name), None)
-        loss.append(spread((task, own, shots))[0] if own else np.full(count, np.nan))
-    heldout, heldout_loss = [], []
+        loss.append(spread("value", (task, own, shots)) if own else np.full(count, np.nan))
+    heldout: list[str] = []
+    heldout_loss: list[Array] = []
     for task, metric, shots in sorted(by_name, key=lambda key: (key[0], key[1] != "nll")):
         if task.startswith(LOSS_PREFIX) and task not in heldout:
             heldout.append(task)
-            heldout_loss.append(spread((task, metric, shots))[0])
+            heldout_loss.append(spread("value", (task, metric, shots)))
     return Panel(
         family=family,
         runs=runs,
-        run=np.array([number[str(run)] for run, _ in where.index], dtype=np.intp),
+        run=np.array([number[run] for run in names], dtype=np.intp),
         params=where["params"].to_numpy(float),
         tokens=where["tokens"].to_numpy(float),
         series=tuple(series),
@@ -230,8 +227,8 @@ def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
         rows: results of one family.
 
     Returns:
-        the rows of the chosen checkpoints, with a column `slot` that numbers the observations of a run; the checkpoints at
-        the end of a run's schedule share one.
+        the rows of the chosen checkpoints, with a column `slot` that numbers the observations of a run; the checkpoints
+        at the end of a run's schedule share one.
     """
     points = rows.groupby(["run", "tokens"], sort=True)["tokens_planned"].max().reset_index()
     points["tokens_planned"] = points.groupby("run")["tokens_planned"].transform("max")

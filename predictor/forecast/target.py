@@ -46,7 +46,8 @@ class TaskForecast:
         by_method: method -> its own median.
         refused: method -> why it gave no forecast.
         largest: score of the run of the largest compute.
-        backtest_error: mean absolute error of the combination on held-out larger runs, or None where none could be held out.
+        backtest_error: mean absolute error of the combination on held-out larger runs, or None where none could be held
+            out.
     """
 
     task: str

@@ -68,8 +68,8 @@ class Law:
         inputs: what it reads.
         output: what it gives, with its unit.
         parameters: what a fit finds.
-        formula: `formula(inputs, parameters)`; arrays broadcast, parameters usually of shape (problems, 1) and inputs of
-            shape (problems, observations).
+        formula: `formula(inputs, parameters)`; arrays broadcast, parameters usually of shape (problems, 1) and inputs
+            of shape (problems, observations).
         source: the paper.
         fit_scale: `log` if residuals are taken between logarithms, as is usual for losses.
     """

@@ -54,8 +54,8 @@ class Method(Protocol):
 def effective_floor(panel: Panel) -> Array:
     """Give each series' chance level, shape (T,), lowered where models score clearly below it; 0 where it is unknown.
 
-    Small models can be worse than guessing (length bias, a majority class of the wrong kind): a law that starts at chance
-    would then bend towards a level the data never had.
+    Small models can be worse than guessing (length bias, a majority class of the wrong kind): a law that starts at
+    chance would then bend towards a level the data never had.
     """
     chance = np.array([one.chance or 0.0 for one in panel.series])
     lowest = np.nanmin(np.where(np.isfinite(panel.score), panel.score + 2 * panel.stderr, np.inf), axis=1)

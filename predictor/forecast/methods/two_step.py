@@ -40,8 +40,8 @@ class LossLaws:
 def fit_losses(panel: Panel, losses: Array, names: list[str], resampling: Resampling) -> LossLaws:
     """Fit L = E + A·N^-alpha + B·D^-beta to several losses, shape (losses, M).
 
-    Exponents lean on priors around 0.3, so that a ladder of one size or of one token count still has a solution; what it
-    leaves open shows in the spread of the resamples.
+    Exponents lean on priors around 0.3, so that a ladder of one size or of one token count still has a solution; what
+    it leaves open shows in the spread of the resamples.
     """
     params, tokens = (float(np.exp(np.mean(np.log(values)))) for values in (panel.params, panel.tokens))
     usable = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)

@@ -1,0 +1,40 @@
+import json
+
+import pandas as pd
+
+TARGET = ("--params", "13B", "--tokens", "520B")
+
+
+def test_the_answer_is_the_number_its_intervals_and_its_grade(predictor, ladder_folder):
+    done = predictor("query", "medium", "--results", ladder_folder, *TARGET)
+    assert "medium (acc, 0-shot)" in done.stdout
+    assert "80 % interval" in done.stdout
+    assert "grade " in done.stdout
+
+
+def test_json_stands_alone_and_equals_the_forecasts(predictor, ladder_folder):
+    (one,) = json.loads(predictor("query", "medium", "--results", ladder_folder, *TARGET, "--json").stdout)["forecasts"]
+    whole = json.loads(predictor("forecast", "--results", ladder_folder, *TARGET, "--json", "-").stdout)["forecasts"]
+    same = next(other for other in whole if other["task"] == "medium")
+    assert abs(one["median"] - same["median"]) < 1e-6
+    assert one["grade"] == same["grade"]
+
+
+def test_the_second_answer_comes_from_the_cache_and_a_changed_table_does_not(predictor, ladder_folder, tmp_path):
+    arguments = ("query", "medium", "--results", ladder_folder, *TARGET, "--json")
+    first = predictor(*arguments).stdout
+    kept = list((tmp_path / "cache").rglob("*.json"))
+    assert len(kept) == 1
+    assert predictor(*arguments).stdout == first
+    kept[0].write_text("{ damaged")
+    assert predictor(*arguments).stdout == first
+    frame = pd.read_parquet(ladder_folder / "evals.parquet")
+    frame.loc[frame["task"] == "medium", "value"] *= 0.9
+    frame.to_parquet(ladder_folder / "evals.parquet")
+    assert predictor(*arguments).stdout != first
+
+
+def test_wrong_input_is_answered_in_one_line(refused, ladder_folder):
+    assert "unknown task 'arc'" in refused("query", "arc", "--results", ladder_folder, *TARGET)
+    assert "no --results given" in refused("query", "medium", *TARGET)
+    assert "does not exist" in refused("query", "medium", "--results", "gone", *TARGET)

@@ -1,0 +1,143 @@
+import numpy as np
+import pandas as pd
+import pytest
+
+from predictor.errors import ForecastError, UnknownNameError
+from predictor.forecast import METHODS, Forecast, fit_forecaster, forecast
+from predictor.results import read_results
+from tests.conftest import true_score
+
+TARGET = {"params": 13e9, "tokens": 40 * 13e9}
+MIDDLES = {"easy": 2.9, "medium": 2.6, "hard": 2.4}
+
+
+@pytest.fixture
+def results(ladder_folder):
+    return read_results(ladder_folder)
+
+
+def test_a_ladder_that_follows_the_law_forecasts_a_model_sixteen_times_its_compute(results):
+    answer = forecast(results, **TARGET)
+    for one in answer.forecasts:
+        truth = true_score(**TARGET, middle=MIDDLES[one.task])
+        assert one.intervals["95"][0] <= truth <= one.intervals["95"][1], one.task
+        assert abs(one.median - truth) < abs(one.largest - truth), "no better than the largest run"
+        assert one.intervals["95"][0] <= one.intervals["80"][0] <= one.median <= one.intervals["80"][1]
+
+
+def test_intervals_hold_about_what_they_say_over_many_ladders(tmp_path, draw_ladder):
+    inside = []
+    for seed in range(12):
+        path = tmp_path / f"{seed}.parquet"
+        draw_ladder(seed=seed).to_parquet(path)
+        for one in forecast(read_results(path), 6.4e9, 40 * 6.4e9, resamples=60).forecasts:
+            truth = true_score(6.4e9, 40 * 6.4e9, middle=MIDDLES[one.task])
+            inside.append(one.intervals["80"][0] <= truth <= one.intervals["80"][1])
+    # 36 forecasts of a law that holds exactly: fewer than 80 % inside would be far from honest.
+    assert np.mean(inside) >= 0.8
+
+
+def test_the_two_steps_are_nearer_than_no_change_when_the_law_holds(results):
+    one = next(one for one in forecast(results, **TARGET).forecasts if one.task == "medium")
+    truth = true_score(**TARGET)
+    assert abs(one.by_method["two_step_heldout"] - truth) < 0.03
+    assert one.methods["two_step_heldout"] > one.methods["last_value"]
+    assert sum(one.methods.values()) == pytest.approx(1.0)
+    assert "no loss of the right answers" in one.refused["two_step"]
+
+
+def test_the_same_seed_gives_the_same_forecast_and_another_seed_another(results):
+    first = forecast(results, **TARGET).to_json()
+    assert forecast(results, **TARGET).to_json() == first
+    assert forecast(results, **TARGET, seed=1).to_json() != first
+
+
+def test_asking_for_one_task_does_not_change_its_forecast(results):
+    together = {one.task: one for one in forecast(results, **TARGET).forecasts}
+    (alone,) = forecast(results, **TARGET, tasks=["hard"]).forecasts
+    assert alone.median == pytest.approx(together["hard"].median, abs=1e-6)
+    assert alone.intervals["80"] == pytest.approx(together["hard"].intervals["80"], abs=1e-6)
+
+
+def test_farther_targets_have_wider_intervals(results):
+    forecaster = fit_forecaster(results)
+    widths = []
+    for factor in (1, 4, 16):
+        one = forecaster.predict(3.2e9 * factor, 40 * 3.2e9 * factor).forecasts[1]
+        widths.append(one.intervals["80"][1] - one.intervals["80"][0])
+    assert widths == sorted(widths)
+
+
+def test_curves_run_from_the_ladder_to_the_target_and_end_in_its_forecast(results):
+    forecaster = fit_forecaster(results)
+    curve, one = forecaster.curves(**TARGET)[0], forecaster.predict(**TARGET).forecasts[0]
+    assert curve.flops[0] == pytest.approx(6 * 1e8 * 40e8)
+    assert curve.flops[-1] == pytest.approx(6 * TARGET["params"] * TARGET["tokens"])
+    assert curve.median[-1] == pytest.approx(one.median)
+    assert (curve.lower[-1], curve.upper[-1]) == pytest.approx(one.intervals["80"])
+
+
+def test_a_benchmark_at_chance_stays_there_and_gets_the_worst_grade(tmp_path, draw_ladder):
+    frame = draw_ladder(middles={"medium": 2.6, "impossible": -3.0})
+    frame.to_parquet(tmp_path / "evals.parquet")
+    pd.DataFrame({"task": ["medium", "impossible"], "metric": "acc", "chance": 0.25}).to_parquet(
+        tmp_path / "tasks.parquet"
+    )
+    answer = {one.task: one for one in forecast(read_results(tmp_path), **TARGET).forecasts}
+    assert answer["impossible"].grade == "F"
+    assert "chance" in answer["impossible"].why
+    assert answer["impossible"].median == pytest.approx(0.25, abs=0.04)
+    assert answer["medium"].grade != "F"
+
+
+def test_a_benchmark_that_falls_with_scale_is_said_to(tmp_path, draw_ladder):
+    frame = draw_ladder()
+    falling = frame["task"] == "hard"
+    frame.loc[falling, "value"] = 0.9 - frame.loc[falling, "value"]
+    frame.to_parquet(tmp_path / "table.parquet")
+    one = forecast(read_results(tmp_path / "table.parquet"), **TARGET, tasks=["hard"]).forecasts[0]
+    assert one.grade == "F"
+    assert "do not rise" in one.why
+
+
+@pytest.mark.parametrize("items", [32, 100])
+def test_nothing_leaves_zero_and_one_on_few_items(tmp_path, draw_ladder, items):
+    draw_ladder(items=items, middles={"easy": 4.5, "hard": 2.4}).to_parquet(tmp_path / "table.parquet")
+    for one in forecast(read_results(tmp_path / "table.parquet"), 1e12, 4e13).forecasts:
+        values = [one.median, *one.by_method.values(), *one.intervals["80"], *one.intervals["95"]]
+        assert all(0 <= value <= 1 for value in values)
+
+
+def test_three_runs_are_forecast_with_little_trust(tmp_path, draw_ladder):
+    draw_ladder(sizes=(1e8, 4e8, 1.6e9)).to_parquet(tmp_path / "table.parquet")
+    answer = forecast(read_results(tmp_path / "table.parquet"), **TARGET)
+    assert all(one.grade in "DEF" for one in answer.forecasts)
+    assert all(one.backtest_error is None for one in answer.forecasts)
+
+
+def test_a_task_scored_on_some_runs_only_is_forecast_from_those(results):
+    evals = results.evals
+    keep = ~((evals["task"] == "hard") & (evals["params"] < 3e8))
+    object.__setattr__(results, "evals", evals[keep])
+    assert any(one.task == "hard" for one in forecast(results, **TARGET).forecasts)
+
+
+def test_one_method_can_be_asked_for_by_name(results):
+    for one in forecast(results, **TARGET, method="direct").forecasts:
+        assert one.methods == {"direct": 1.0}
+    with pytest.raises(UnknownNameError, match="unknown method 'magic'"):
+        forecast(results, **TARGET, method="magic")
+
+
+def test_a_method_that_refuses_everything_says_why(results):
+    with pytest.raises(ForecastError, match=r"method two_step refuses every task.*no loss of the right answers"):
+        forecast(results, **TARGET, method="two_step")
+
+
+def test_a_forecast_survives_the_way_through_json(results):
+    answer = forecast(results, **TARGET)
+    assert Forecast.from_json(answer.to_json()) == answer
+
+
+def test_every_method_is_described():
+    assert all(method.title and method.name == name for name, method in METHODS.items())

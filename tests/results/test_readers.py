@@ -1,0 +1,70 @@
+import pandas as pd
+import pytest
+
+from predictor.errors import InputError, UnknownNameError
+from predictor.results import read_results
+from predictor.results.readers import hash_inputs
+
+ROW = {"run": "a", "params": 1000, "tokens": 5000, "task": "my_task", "metric": "acc", "value": 0.5}
+
+
+def test_csv_and_parquet_of_the_same_rows_read_alike(tmp_path):
+    frame = pd.DataFrame([ROW, {**ROW, "run": "b", "value": 0.75}])
+    frame.to_csv(tmp_path / "t.csv", index=False)
+    frame.to_parquet(tmp_path / "t.parquet")
+    pd.testing.assert_frame_equal(read_results(tmp_path / "t.csv").evals, read_results(tmp_path / "t.parquet").evals)
+
+
+def test_the_task_table_beside_decides_metric_and_chance(ladder_folder):
+    results = read_results(ladder_folder)
+    assert results.task("easy").chance == 0.25
+    assert "loss:heldout" not in results.tasks
+    assert set(results.inputs) == {"evals.parquet", "tasks.parquet"}
+
+
+def test_a_benchmark_of_the_shipped_suites_has_their_chance_level(tmp_path):
+    rows = [{**ROW, "task": "arc_easy", "metric": name} for name in ("acc", "acc_norm")]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    assert read_results(tmp_path / "t.csv").task("arc_easy").chance == 0.25
+
+
+def test_an_unlisted_benchmark_has_no_chance_level_and_the_usual_metric(tmp_path):
+    pd.DataFrame([ROW, {**ROW, "metric": "bpb", "value": 1.2}]).to_csv(tmp_path / "t.csv", index=False)
+    info = read_results(tmp_path / "t.csv").task("my_task")
+    assert (info.metric, info.chance) == ("acc", None)
+
+
+def test_hashes_are_those_of_the_files_and_change_with_them(ladder_folder):
+    before = hash_inputs(ladder_folder)
+    assert before == read_results(ladder_folder).inputs
+    frame = pd.read_parquet(ladder_folder / "evals.parquet")
+    frame.loc[0, "value"] += 0.001
+    frame.to_parquet(ladder_folder / "evals.parquet")
+    assert hash_inputs(ladder_folder)["evals.parquet"] != before["evals.parquet"]
+
+
+def test_an_unknown_task_is_answered_with_the_closest(ladder_folder):
+    with pytest.raises(UnknownNameError, match="did you mean medium"):
+        read_results(ladder_folder).task("medum")
+
+
+def test_what_cannot_be_read_is_said(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_results(tmp_path / "absent.csv")
+    with pytest.raises(InputError, match="holds no results"):
+        read_results(tmp_path)
+    (tmp_path / "empty.csv").write_text("")
+    with pytest.raises(InputError, match="is empty"):
+        read_results(tmp_path / "empty.csv")
+    (tmp_path / "broken.parquet").write_bytes(b"PAR1 nothing")
+    with pytest.raises(InputError, match="cannot be read as a table"):
+        read_results(tmp_path / "broken.parquet")
+    (tmp_path / "notes.md").write_text("hello")
+    with pytest.raises(InputError, match="neither Parquet nor CSV"):
+        read_results(tmp_path / "notes.md")
+
+
+def test_a_task_table_with_an_impossible_chance_level_is_refused(ladder_folder):
+    pd.DataFrame({"task": ["easy"], "metric": "acc", "chance": 25.0}).to_parquet(ladder_folder / "tasks.parquet")
+    with pytest.raises(InputError, match="chance of easy is 25"):
+        read_results(ladder_folder)
