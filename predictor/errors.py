@@ -69,7 +69,7 @@ class UnknownNameError(PredictorError):
         super().__init__(f"unknown {kind} '{name}'{place}", remedy)
         self.arguments = (kind, name, tuple(names), where)
 
-    def __reduce__(self) -> tuple[type, tuple]:  # type: ignore[override, type-arg]
+    def __reduce__(self) -> tuple[type, tuple]:
         return (type(self), self.arguments)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -39,18 +40,16 @@ def command(
     from predictor.results.readers import hash_inputs
 
     path = results or _store_of_project()
-    cache, options = (
-        ForecastCache(),
-        {"params": params, "tokens": tokens, "family": family, "method": method, "seed": seed},
-    )
+    options: dict[str, Any] = {"family": family, "method": method, "seed": seed}
+    cache = ForecastCache()
     # The path is part of the key only through its files: a copied table gives the same answer.
-    key = cache_key(hash_inputs(path), task=task, **options)
+    key = cache_key(hash_inputs(path), task=task, params=params, tokens=tokens, **options)
     answer = cache.get(key)
     if answer is None:
         from predictor.forecast import forecast
         from predictor.results import read_results
 
-        answer = forecast(read_results(path), tasks=[task], **options)
+        answer = forecast(read_results(path), params, tokens, tasks=[task], **options)
         cache.put(key, answer)
     if as_json:
         write_json(answer.to_json(), "-")
@@ -68,4 +67,4 @@ def _store_of_project() -> Path:
         )
     from predictor.project import load_project
 
-    return load_project(config).store
+    return Path(load_project(config).store)

@@ -1,0 +1,115 @@
+"""How far it is: a moving bar on a terminal, plain lines elsewhere; both on stderr, so that stdout stays a result."""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from predictor.errors import InputError
+
+_log = logging.getLogger("predictor")
+
+
+@contextmanager
+def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    """Show how much of something is done.
+
+    Args:
+        description: what is done, as `Scoring`.
+        total: how many steps it has.
+
+    Yields:
+        a function to be called after each step with a line that names it.
+    """
+    if sys.stderr.isatty():
+        yield from _bar(description, total)
+    else:
+        yield from _lines(description, total)
+
+
+def say(line: str) -> None:
+    """Tell the user a line, on stderr."""
+    _logger().info(line)
+
+
+def write_json(value: Any, out: str) -> None:
+    """Write a value as JSON to a file, or to stdout for `-`.
+
+    Raises:
+        InputError: the file cannot be written.
+    """
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    if out == "-":
+        print(text)
+        return
+    try:
+        Path(out).write_text(text + "\n", encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{out} cannot be written ({error.strerror})", "give another path, or - for stdout") from None
+
+
+def _bar(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    from rich.console import Console
+    from rich.progress import (
+        BarColumn,
+        MofNCompleteColumn,
+        Progress,
+        TextColumn,
+        TimeElapsedColumn,
+        TimeRemainingColumn,
+    )
+
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+        TextColumn("{task.fields[last]}"),
+    )
+    # sys.stderr by itself: lm-eval prints to stdout, which is turned away while it runs.
+    with Progress(*columns, console=Console(file=sys.stderr), redirect_stdout=False) as display:
+        shown = display.add_task(description, total=total, last="")
+
+        def advance(message: str) -> None:
+            display.update(shown, advance=1, last=message[:60])
+            if ": failed: " in message:
+                display.console.print(message, markup=False, highlight=False)
+
+        yield advance
+
+
+def _lines(description: str, total: int) -> Iterator[Callable[[str], None]]:
+    logger = _logger()
+    began = time.monotonic()
+    count = 0
+
+    def advance(message: str) -> None:
+        nonlocal count
+        count += 1
+        logger.info("%s %d/%d (%.0f s): %s", description, count, total, time.monotonic() - began, message)
+
+    yield advance
+
+
+def _logger() -> logging.Logger:
+    if not _log.handlers:
+        handler = _Stderr()
+        handler.setFormatter(logging.Formatter("%(message)s"))
+        _log.addHandler(handler)
+        _log.setLevel(logging.INFO)
+        _log.propagate = False
+    return _log
+
+
+class _Stderr(logging.Handler):
+    """Writes to what sys.stderr is now, not to what it was when logging was set up."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        print(self.format(record), file=sys.stderr, flush=True)

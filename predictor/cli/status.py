@@ -1,0 +1,108 @@
+"""`predictor status`: what is done, waiting and failed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from predictor.cli.console import write_json
+from predictor.project import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from predictor.evaluation import Status
+
+_SHOWN = 10
+
+
+@click.command()
+@click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The ladder: runs, suite, store, executor.")
+@click.option("--store", help="Another store than that of the configuration.")
+@click.option("--run", "runs", multiple=True, help="Only this run; may be given again.")
+@click.option("--task", "tasks", multiple=True, help="Only this task of the suite; may be given again.")
+@click.option("--include-target", is_flag=True, help="Show the runs of role target, too.")
+@click.option("--all", "show_all", is_flag=True, help="List every failure, not the first ten.")
+@click.option("--json", "json_out", metavar="OUT", help="Write everything as JSON; - is stdout.")
+def command(
+    config: str,
+    store: str | None,
+    runs: tuple[str, ...],
+    tasks: tuple[str, ...],
+    include_target: bool,
+    show_all: bool,
+    json_out: str | None,
+) -> None:
+    """Show what is done, waiting and failed, with reasons.
+
+    \b
+    Examples:
+      predictor status
+      predictor status --config cluster.yaml --run 160m
+      predictor status --json -
+    """
+    from predictor.evaluation import status
+    from predictor.project import load_project
+
+    roles = ("ladder", "target") if include_target else ("ladder",)
+    state = status(load_project(config), store=store, runs=runs, tasks=tasks, roles=roles)
+    if json_out is not None:
+        write_json(_as_json(state), json_out)
+        return
+    _print(state, None if show_all else _SHOWN)
+
+
+def _print(state: Status, most: int | None) -> None:
+    click.echo(f"store {state.store}" + (f", in use by {state.holder}" if state.holder else ""))
+    width = max(map(len, (*state.runs, "run")))
+    click.echo(f"{'run':<{width}}  checkpoints  done  running  waiting  failed  incomplete")
+    for run in state.runs:
+        counts = state.counts(run)
+        steps = {pair.step for pair in state.pairs if pair.run == run}
+        incomplete = sum(checkpoint.run == run for checkpoint in state.incomplete)
+        click.echo(
+            f"{run:<{width}}  {len(steps) + incomplete:>11}  {counts['done']:>4}  {counts['running']:>7}  "
+            f"{counts['waiting']:>7}  {counts['failed']:>6}  {incomplete:>10}"
+        )
+    failures = [
+        f"{pair.run} step {pair.step}, {pair.task}: {pair.reason} "
+        + ("(given up, try --retry-failed)" if pair.given_up else f"(attempt {pair.attempts})")
+        for pair in state.pairs
+        if pair.state == "failed"
+    ]
+    _list("failed", failures, most)
+    left_alone = [f"{one.run} step {one.step}: {one.incomplete}" for one in state.incomplete]
+    _list("incomplete, left alone", left_alone, most)
+
+
+def _list(title: str, lines: list[str], most: int | None) -> None:
+    if not lines:
+        return
+    click.echo(f"\n{title}:")
+    for line in lines[:most]:
+        click.echo(f"  {line}")
+    if most is not None and len(lines) > most:
+        click.echo(f"  … and {len(lines) - most} more (--all)")
+
+
+def _as_json(state: Status) -> dict[str, object]:
+    return {
+        "store": str(state.store),
+        "holder": state.holder,
+        "totals": state.counts(),
+        "runs": {run: state.counts(run) for run in state.runs},
+        "pairs": [
+            {
+                "run": pair.run,
+                "step": pair.step,
+                "task": pair.task,
+                "state": pair.state,
+                "attempts": pair.attempts,
+                "reason": pair.reason,
+            }
+            for pair in state.pairs
+        ],
+        "incomplete": [
+            {"run": one.run, "step": one.step, "path": str(one.path), "reason": one.incomplete}
+            for one in state.incomplete
+        ],
+    }
