@@ -67,4 +67,4 @@ def _store_of_project() -> Path:
         )
     from predictor.project import load_project
 
-    return Path(load_project(config).store)
+    return load_project(config).store_path

@@ -77,6 +77,43 @@ def print_answer(forecast: Forecast) -> None:
     print_notes(forecast)
 
 
+def print_comparison(forecast: Forecast, truth: dict[str, float]) -> None:
+    """Print forecasts beside what was measured afterwards.
+
+    Args:
+        forecast: made before.
+        truth: task -> score in [0, 1].
+    """
+    table = Table(title=describe_target(forecast), title_justify="left", box=None, pad_edge=False, header_style="bold")
+    table.add_column("task")
+    for name in ("largest run", "forecast", "80 %", "truth", "error", "inside"):
+        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("grade", justify="center")
+    table.add_column("why", overflow="fold")
+    known = [one for one in forecast.forecasts if one.task in truth]
+    for one in known:
+        score, (low, high) = truth[one.task], one.intervals["80"]
+        table.add_row(
+            one.task,
+            "-" if one.largest is None else percent(one.largest),
+            percent(one.median),
+            interval(one.intervals["80"]),
+            percent(score),
+            f"{100 * (one.median - score):+.1f}",
+            "yes" if low <= score <= high else "no",
+            one.grade,
+            one.why,
+        )
+    console().print(table)
+    errors = [abs(one.median - truth[one.task]) for one in known]
+    unchanged = [abs((one.largest or 0.0) - truth[one.task]) for one in known]
+    inside = sum(one.intervals["80"][0] <= truth[one.task] <= one.intervals["80"][1] for one in known)
+    click.echo(
+        f"mean error {percent(sum(errors) / len(errors))} points (largest run taken as is: "
+        f"{percent(sum(unchanged) / len(unchanged))}); {inside} of {len(known)} inside the 80 % interval"
+    )
+
+
 def print_notes(forecast: Forecast) -> None:
     """Print what a reader should know to standard error."""
     for note in forecast.record.get("notes", []):
