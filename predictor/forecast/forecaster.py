@@ -19,6 +19,7 @@ from predictor.forecast.methods import METHODS, Fitted, Resampling
 from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
 from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
 from predictor.results import Results
+from predictor.results.schema import is_share
 
 Array = NDArray[np.float64]
 
@@ -178,6 +179,12 @@ def fit_forecaster(
         raise UnknownNameError("method", method, [AUTO, *METHODS])
     wanted = None if tasks is None else {results.task(name).task for name in tasks}
     chosen, note = choose_family(results, family)
+    other = sorted(name for name, info in results.tasks.items() if not is_share(info.metric))
+    if wanted is not None and wanted <= set(other):
+        raise ForecastError(
+            f"{', '.join(sorted(wanted))} has no headline metric in [0, 1] ({results.task(min(wanted)).metric})",
+            "name one in tasks.parquet, or fit it with 'predictor laws fit'",
+        )
     panel = build_panel(results, chosen)
     methods = METHODS if method == AUTO else {method: METHODS[method]}
     refusals = {name: accepted_series(panel, one)[1] for name, one in methods.items()}
@@ -199,7 +206,7 @@ def fit_forecaster(
         "runs": sorted(panel.runs),
         "observations": int(panel.params.size),
         "largest_run_flops": float(panel.flops.max()),
-        "notes": [*results.notes, *([note] if note else [])],
+        "notes": [*results.notes, *([note] if note else []), *_left_out(other)],
     }
     return Forecaster(panel, tuple(rows), fitted, refusals, backtest(panel, methods), record)
 
@@ -217,6 +224,12 @@ def scores_by_run(panel: Panel, row: int) -> tuple[Array, Array, Array]:
         if index.size:
             last.append(int(index[np.argmax(panel.tokens[index])]))
     return panel.score[row, last], panel.stderr[row, last], panel.flops[last]
+
+
+def _left_out(tasks: list[str]) -> list[str]:
+    if not tasks:
+        return []
+    return [f"{len(tasks)} tasks left out, their headline metric is no share in [0, 1]: {', '.join(tasks[:3])}, …"]
 
 
 def _nothing_to_forecast(method: str, family: str, wanted: set[str] | None, reasons: list[str]) -> ForecastError:

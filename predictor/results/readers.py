@@ -73,10 +73,13 @@ def read_results(path: str | Path) -> Results:
     if files is None:
         return read_store(path)
     evals = files[0]
-    frame = validate(read_table(evals), str(evals))
+    raw = read_table(evals)
+    frame = validate(raw, str(evals))
     described = read_table(files[1]) if len(files) > 1 else None
     tasks = describe_tasks(frame, described, str(evals.with_name("tasks.parquet")))
-    return Results(path, frame, tasks, {file.name: sha256_of(file) for file in files})
+    missing = len(raw) - len(frame)
+    notes = (f"{missing} rows without a value were left out",) if missing else ()
+    return Results(path, frame, tasks, {file.name: sha256_of(file) for file in files}, notes)
 
 
 def hash_inputs(path: str | Path) -> dict[str, str]:

@@ -55,7 +55,8 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         a new frame with the schema's columns and types, without the rows whose value is missing.
 
     Raises:
-        InputError: a required column is missing, a column has the wrong type, a number is impossible, or nothing is left.
+        InputError: a required column is missing, a column has the wrong type, a number is impossible, or nothing is
+        left.
     """
     missing = [name for name in REQUIRED if name not in frame.columns]
     if missing:
@@ -83,6 +84,8 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         table, share & ~table["value"].between(0.0, 1.0), "a score outside [0, 1]", source, "divide percents by 100"
     )
     _refuse(table, table["stderr"] < 0, "a negative stderr", source)
+    sizes = table.groupby(["family", "run"])["params"].transform("nunique")
+    _refuse(table, sizes > 1, "one run name for two sizes", source, "give each training run a name of its own")
     rest = [name for name in table.columns if name not in COLUMNS]
     return table[[*COLUMNS, *rest]].reset_index(drop=True)
 
@@ -108,7 +111,7 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
         raise InputError(f"{source}: column {name} is empty in row {_first(numbers.isna())}", "fill it in")
     if kind == "float64":
         return numbers.astype("float64")
-    return numbers.round().astype(kind)  # type: ignore[call-overload, no-any-return]
+    return numbers.round().astype(kind)  # type: ignore[call-overload]
 
 
 def _refuse(table: pd.DataFrame, bad: pd.Series, what: str, source: str, remedy: str = "correct the row") -> None:

@@ -34,6 +34,11 @@ def test_an_unlisted_benchmark_has_no_chance_level_and_the_usual_metric(tmp_path
     assert (info.metric, info.chance) == ("acc", None)
 
 
+def test_scores_that_are_nan_are_left_out_and_counted(tmp_path):
+    pd.DataFrame([ROW, {**ROW, "run": "b", "value": float("nan")}]).to_csv(tmp_path / "t.csv", index=False)
+    assert read_results(tmp_path / "t.csv").notes == ("1 rows without a value were left out",)
+
+
 def test_hashes_are_those_of_the_files_and_change_with_them(ladder_folder):
     before = hash_inputs(ladder_folder)
     assert before == read_results(ladder_folder).inputs
