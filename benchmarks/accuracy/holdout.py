@@ -85,9 +85,11 @@ def main(testbeds: Path, counts: tuple[int, ...]) -> None:
 
 def _add(table: Table, family: str, count: int | str, rows: pd.DataFrame) -> None:
     ratio = f"{rows['ratio'].min():.1f}-{rows['ratio'].max():.1f}x"
+    # A method that refuses some of the scores has no mean that could be compared.
+    complete = [name in rows and rows[name].notna().all() for name in ("auto", *METHODS)]
     errors = [
-        f"{100 * rows[name].mean():.2f}" if name in rows and rows[name].notna().any() else "-"
-        for name in ("auto", *METHODS)
+        f"{100 * rows[name].mean():.2f}" if whole else "-"
+        for name, whole in zip(("auto", *METHODS), complete, strict=True)
     ]
     covered = [f"{100 * rows[name].mean():.0f} %" for name in ("in80", "in95")]
     table.add_row(family, str(count), ratio, str(len(rows)), *errors, *covered, f"{100 * rows['width'].mean():.1f}")

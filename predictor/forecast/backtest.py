@@ -14,7 +14,7 @@ from predictor.forecast.panel import Panel
 Array = NDArray[np.float64]
 
 # Shares of the runs that are held out, the largest first.
-HOLD_OUT_SHARES = (0.1, 0.2, 0.35, 0.5)
+HOLD_OUT_SHARES = (0.1, 0.25, 0.5)
 # A fit needs this many runs to say anything about an extrapolation.
 FEWEST_RUNS = 3
 # A held-out run counts when it has at least this many times the compute of the largest fitted one.
