@@ -70,6 +70,9 @@ def combine(record: pd.DataFrame, accepted: list[list[str]], ratio: float) -> Co
             scores[name] = 1.0 / (mean * far**2 + _ERROR_FLOOR**2)
         if not scores:
             scores = {name: _DEFAULT_WEIGHTS.get(name, 1.0) for name in accepted[number]}
+        if ratio < 1 and len(scores) > 1 and "last_value" in scores:
+            # Inside the ladder the largest run's score says ever less; continuous at its compute.
+            scores["last_value"] *= ratio
         total_score = sum(scores.values())
         weights.append({name: float(score / total_score) for name, score in scores.items()})
     return Combination(weights, *_expected_errors(table, weights, far))

@@ -29,7 +29,7 @@ def not_forecastable(score: Array, stderr: Array, compute: Array, chance: float 
     upper = score[-max(2, score.size // 3) :]
     if (
         chance is not None
-        and abs(upper.mean() - chance) < 2 * error / np.sqrt(upper.size) + 0.005
+        and upper.mean() - chance < 2 * error / np.sqrt(upper.size) + 0.005
         and median - chance < 0.05
     ):
         return f"the largest runs are still at chance ({chance:.2f})"

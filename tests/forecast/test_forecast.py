@@ -68,6 +68,20 @@ def test_farther_targets_have_wider_intervals(results):
     assert widths == sorted(widths)
 
 
+def test_a_model_inside_the_ladder_is_forecast_by_the_runs_around_it(results):
+    for one in forecast(results, 3e8, 40 * 3e8).forecasts:
+        assert one.median == pytest.approx(true_score(3e8, 40 * 3e8, middle=MIDDLES[one.task]), abs=0.03)
+
+
+def test_scores_below_chance_are_not_forecast(tmp_path, draw_ladder):
+    frame = draw_ladder()
+    frame.loc[frame["task"] == "hard", "value"] = [0.19, 0.2, 0.2, 0.21, 0.21, 0.22]
+    frame.to_parquet(tmp_path / "evals.parquet")
+    pd.DataFrame({"task": ["hard"], "metric": "acc", "chance": 0.25}).to_parquet(tmp_path / "tasks.parquet")
+    (one,) = forecast(read_results(tmp_path), **TARGET, tasks=["hard"]).forecasts
+    assert one.grade == "F"
+
+
 def test_curves_run_from_the_ladder_to_the_target_and_end_in_its_forecast(results):
     forecaster = fit_forecaster(results)
     curve, one = forecaster.curves(**TARGET)[0], forecaster.predict(**TARGET).forecasts[0]

@@ -1,0 +1,204 @@
+"""What a report says, in the order in which it says it: the forecasts sorted, with everything that belongs to each."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from markupsafe import Markup
+
+from predictor.forecast import METHODS, Forecast, Forecaster, TaskForecast
+from predictor.report.evidence import (
+    COMBINATION,
+    Errors,
+    HoldOut,
+    Run,
+    errors_by_method,
+    list_hold_outs,
+    list_runs,
+    list_warnings,
+    rows_by_trust,
+    with_combination,
+)
+from predictor.report.figures import benchmark_figure, interval_bar
+from predictor.report.wording import NOT_FORECASTABLE, compute, grade_letters, interval, percent, shots, times
+
+
+@dataclass(frozen=True)
+class MethodLine:
+    """One method's part in a benchmark's forecast: its weight and median, or why it gave none."""
+
+    name: str
+    title: str
+    weight: float | None
+    median: float | None
+    refusal: str | None
+    backtest: Errors | None
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """One benchmark of the report.
+
+    Attributes:
+        anchor: its id in the page.
+        forecast: the numbers.
+        firm: whether a forecast is given.
+        setting: few-shot count and metric.
+        caption: the figure in words.
+        bar: its intervals, drawn.
+        methods: what went into it.
+        combined: the backtest of the combination, or None.
+        figure: the plotly figure.
+    """
+
+    anchor: str
+    forecast: TaskForecast
+    firm: bool
+    setting: str
+    caption: str
+    bar: Markup
+    methods: tuple[MethodLine, ...]
+    combined: Errors | None
+    figure: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Report:
+    """Everything that a page shows.
+
+    Attributes:
+        forecast: the target and the record.
+        ratio: the target's compute over that of the largest run.
+        firm: benchmarks with a forecast, by grade, then name.
+        unsure: those graded F, by name.
+        grades: grade -> number of benchmarks.
+        reasons: why benchmarks are graded F -> how many.
+        runs: what was trained.
+        hold_outs: the backtest's hold-outs.
+        backtest: heading -> errors of the methods.
+        common: what the reasons of all grades A to E begin with, said once instead of in every line.
+        warnings: what to know before relying on the numbers.
+        command: what makes the report again, or empty.
+    """
+
+    forecast: Forecast
+    ratio: float
+    firm: tuple[Benchmark, ...]
+    unsure: tuple[Benchmark, ...]
+    grades: dict[str, int]
+    reasons: tuple[tuple[str, int], ...]
+    runs: tuple[Run, ...]
+    hold_outs: tuple[HoldOut, ...]
+    backtest: tuple[tuple[str, list[Errors]], ...]
+    common: str
+    warnings: tuple[str, ...]
+    command: str
+
+    @property
+    def benchmarks(self) -> tuple[Benchmark, ...]:
+        """All of them, in the order of the page."""
+        return self.firm + self.unsure
+
+
+def build_report(forecaster: Forecaster, params: float, tokens: float, command: str = "") -> Report:
+    """Forecast a target and collect what a reader needs to judge it."""
+    forecast = forecaster.predict(params, tokens)
+    curves = forecaster.curves(params, tokens)
+    history = with_combination(forecaster, forecast)
+    hold_outs = list_hold_outs(history)
+    runs = list_runs(forecaster)
+    order = sorted(range(len(curves)), key=lambda i: _place(forecast.forecasts[i]))
+    by_series = dict(list(history.groupby("series")))
+    benchmarks = []
+    for position, index in enumerate(order):
+        one, row = forecast.forecasts[index], forecaster.rows[index]
+        errors = errors_by_method(by_series[row], hold_outs) if row in by_series else []
+        benchmarks.append(
+            Benchmark(
+                anchor=f"benchmark-{position + 1}",
+                forecast=one,
+                firm=one.grade != NOT_FORECASTABLE,
+                setting=" · ".join(part for part in (shots(one.num_fewshot), one.metric) if part),
+                caption=_caption(forecaster, row, one, forecast),
+                bar=interval_bar(one),
+                methods=_methods(one, {error.method: error for error in errors}),
+                combined=next((error for error in errors if error.method == COMBINATION), None),
+                figure=benchmark_figure(forecaster.panel, row, one, curves[index], forecast.target),
+            )
+        )
+    firm, unsure = rows_by_trust(forecaster, forecast)
+    backtest = [
+        (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
+        for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
+    ]
+    tally = Counter(one.grade for one in forecast.forecasts)
+    return Report(
+        forecast=forecast,
+        ratio=forecast.target.flops / float(forecaster.panel.flops.max()),
+        firm=tuple(one for one in benchmarks if one.firm),
+        unsure=tuple(one for one in benchmarks if not one.firm),
+        grades={letter: tally[letter] for letter in grade_letters()},
+        reasons=_reasons(forecast),
+        runs=tuple(runs),
+        hold_outs=tuple(hold_outs),
+        backtest=tuple((heading, errors) for heading, errors in backtest if errors),
+        common=_common(forecast),
+        warnings=tuple(list_warnings(forecaster, forecast)),
+        command=command,
+    )
+
+
+def _place(one: TaskForecast) -> tuple[str, str, int, str]:
+    return one.grade, one.task, -1 if one.num_fewshot is None else one.num_fewshot, one.metric
+
+
+def _methods(one: TaskForecast, errors: dict[str, Errors]) -> tuple[MethodLine, ...]:
+    lines = []
+    for name, method in METHODS.items():
+        if name in one.methods:
+            weight, median = one.methods[name], one.by_method.get(name)
+            lines.append(MethodLine(name, method.title, weight, median, None, errors.get(name)))
+        elif name in one.refused:
+            lines.append(MethodLine(name, method.title, None, None, one.refused[name], None))
+    return tuple(lines)
+
+
+def _caption(forecaster: Forecaster, row: int, one: TaskForecast, forecast: Forecast) -> str:
+    """Tell a figure in numbers, for readers who cannot see it."""
+    panel, target = forecaster.panel, forecast.target
+    seen = np.flatnonzero(np.isfinite(panel.score[row]))
+    least, most = seen[np.argmin(panel.flops[seen])], seen[np.argmax(panel.flops[seen])]
+    eighty, ninety_five = (interval(one.intervals[level]) for level in ("80", "95"))
+    if one.grade == NOT_FORECASTABLE:
+        told = f"No forecast; the 95 % interval would be {ninety_five}"
+    else:
+        told = f"Forecast {percent(one.median)}, 80 % interval {eighty}, 95 % interval {ninety_five}"
+    runs = np.unique(panel.run[seen]).size
+    count = f"{runs} runs" if seen.size == runs else f"{seen.size} checkpoints of {runs} runs"
+    text = (
+        f"{told}, at {compute(target.flops)} ({times(target.flops / float(panel.flops.max()))} the largest run). "
+        f"{count} go from {percent(panel.score[row, least])} ({panel.runs[panel.run[least]]}) to "
+        f"{percent(panel.score[row, most])} ({panel.runs[panel.run[most]]})"
+    )
+    return f"{text}; chance is {percent(one.chance)}." if one.chance is not None else f"{text}."
+
+
+def _reasons(forecast: Forecast) -> tuple[tuple[str, int], ...]:
+    """Count why benchmarks are graded F; numbers within a reason are left out so that like meets like."""
+    found: Counter[str] = Counter()
+    for one in forecast.forecasts:
+        if one.grade == NOT_FORECASTABLE:
+            reason = one.why.removeprefix("not forecastable: ").split(" (")[0]
+            found["scores differ by no more than their noise" if reason.startswith("scores differ") else reason] += 1
+    return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+def _common(forecast: Forecast) -> str:
+    """Give the clause that all reasons of graded forecasts begin with, or nothing."""
+    reasons = [one.why for one in forecast.forecasts if one.grade != NOT_FORECASTABLE]
+    clauses = {reason.partition("; ")[0] for reason in reasons if "; " in reason}
+    alike = len(reasons) > 1 and len(clauses) == 1 and all("; " in reason for reason in reasons)
+    return f"{clauses.pop()}; " if alike else ""

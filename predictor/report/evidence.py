@@ -1,0 +1,154 @@
+"""What a forecast rests on, as rows for tables: the runs, the backtest, the warnings."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+
+from predictor.forecast import METHODS, Forecast, Forecaster
+from predictor.report.wording import NOT_FORECASTABLE, times
+
+COMBINATION = "combination"
+
+# Beyond this many times the compute of the largest run, nothing held out was as far away.
+_FAR = 10.0
+
+
+@dataclass(frozen=True)
+class Run:
+    """One training run, at its last checkpoint that was used."""
+
+    name: str
+    params: float
+    tokens: float
+    flops: float
+    observations: int
+    benchmarks: int
+
+
+@dataclass(frozen=True)
+class HoldOut:
+    """One hold-out of the backtest: how many of the largest runs, and how far beyond the others they lie."""
+
+    count: int
+    runs: int
+    furthest: float
+
+
+@dataclass(frozen=True)
+class Errors:
+    """A method's mean absolute error, in shares, at each hold-out; None where it gave no forecast.
+
+    Attributes:
+        method: its name, or `combination`.
+        title: what it does.
+        errors: in the order of the hold-outs.
+        overall: over all of them.
+        forecasts: how many.
+    """
+
+    method: str
+    title: str
+    errors: tuple[float | None, ...]
+    overall: float | None
+    forecasts: int
+
+
+def list_runs(forecaster: Forecaster) -> list[Run]:
+    """List the runs from the least to the most compute."""
+    panel = forecaster.panel
+    scored_rows = panel.score[list(forecaster.rows)]
+    found = []
+    for number, name in enumerate(panel.runs):
+        index = np.flatnonzero(panel.run == number)
+        last = index[np.argmax(panel.flops[index])]
+        scored = np.isfinite(scored_rows[:, index]).any(axis=1)
+        size, tokens, flops = (float(values[last]) for values in (panel.params, panel.tokens, panel.flops))
+        found.append(Run(name, size, tokens, flops, index.size, int(scored.sum())))
+    return sorted(found, key=lambda run: (run.flops, run.name))
+
+
+def list_hold_outs(history: pd.DataFrame) -> list[HoldOut]:
+    """List the hold-outs that gave a forecast, the smallest first."""
+    found = []
+    for count in sorted({int(held) for held in history["held_out"]}):
+        rows = history[history["held_out"] == count]
+        found.append(HoldOut(count, rows["run"].nunique(), float(rows["ratio"].max())))
+    return found
+
+
+def with_combination(forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:
+    """Give the backtest of the series that are reported, with the combination as one more method.
+
+    It combines with the weights of this report's forecasts, so it says how they would have done, not how weights chosen
+    without the held-out runs would have done.
+
+    Returns:
+        columns `held_out`, `run`, `ratio`, `series`, `method`, `absolute` (absolute error, in shares).
+    """
+    history = forecaster.history
+    history = history[history["series"].isin(forecaster.rows)]
+    table = history.assign(error=history["forecast"].astype(float) - history["truth"].astype(float))
+    keys = ["held_out", "run", "ratio", "series"]
+    weights = {
+        (row, name): weight
+        for row, one in zip(forecaster.rows, forecast.forecasts, strict=True)
+        for name, weight in one.methods.items()
+    }
+    weight = [
+        weights.get((int(row), str(name)), 0.0) for row, name in zip(table["series"], table["method"], strict=True)
+    ]
+    table = table.assign(weight=weight, product=np.array(weight) * table["error"].to_numpy(float))
+    sums = table.groupby(keys, sort=True)[["weight", "product"]].sum().reset_index()
+    sums = sums[sums["weight"] > 0]
+    combined = sums.assign(method=COMBINATION, error=sums["product"] / sums["weight"])
+    # One method alone is its own combination.
+    parts = [table, combined] if len(set(table["method"])) > 1 else [table]
+    both = pd.concat([part[[*keys, "method", "error"]] for part in parts], ignore_index=True)
+    return both.assign(absolute=both["error"].abs()).drop(columns="error")
+
+
+def errors_by_method(backtest: pd.DataFrame, hold_outs: list[HoldOut]) -> list[Errors]:
+    """Average the absolute errors of a backtest per method, in the order of the methods, the combination last."""
+    found = []
+    for name in [*METHODS, COMBINATION]:
+        own = backtest[backtest["method"] == name]
+        if own.empty:
+            continue
+        means = own.groupby("held_out")["absolute"].mean()
+        title = METHODS[name].title if name in METHODS else "all of them, by weight"
+        errors = tuple(float(means[one.count]) if one.count in means.index else None for one in hold_outs)
+        found.append(Errors(name, title, errors, float(own["absolute"].mean()), len(own)))
+    return found
+
+
+def rows_by_trust(forecaster: Forecaster, forecast: Forecast) -> tuple[list[int], list[int]]:
+    """Split the numbers of the series into those with a forecast and those graded F."""
+    firm: list[int] = []
+    unsure: list[int] = []
+    for row, one in zip(forecaster.rows, forecast.forecasts, strict=True):
+        (unsure if one.grade == NOT_FORECASTABLE else firm).append(row)
+    return firm, unsure
+
+
+def list_warnings(forecaster: Forecaster, forecast: Forecast) -> list[str]:
+    """Say what about this target and these runs a reader should know before relying on the numbers."""
+    panel, target = forecaster.panel, forecast.target
+    found = []
+    ratio = target.flops / float(panel.flops.max())
+    if ratio > _FAR:
+        furthest = float(forecaster.history["ratio"].max()) if len(forecaster.history) else None
+        tested = f" the backtest reaches {times(furthest)}." if furthest else " nothing could be held out to test it."
+        found.append(f"The target has {times(ratio)} the compute of the largest run;{tested}")
+    elif forecaster.history.empty:
+        found.append("Too few runs to hold any out: the intervals rest on a general expectation, not on a backtest.")
+    density, seen = target.tokens / target.params, panel.tokens / panel.params
+    # Twice outside: runs differ by small amounts in how their parameters are counted.
+    if not seen.min() / 2 <= density <= 2 * seen.max():
+        found.append(
+            f"The target trains on {density:,.0f} tokens per parameter, the runs on {seen.min():,.0f} to "
+            f"{seen.max():,.0f}: how scores depend on that balance is extrapolated too."
+        )
+    return found

@@ -1,0 +1,96 @@
+"""`predictor report` from the outside."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+
+@pytest.fixture(scope="module")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    rows = [
+        {
+            "run": f"run-{i}",
+            "params": 10**7 * 2**i,
+            "tokens": 10**9 * 2**i,
+            "task": task,
+            "metric": "acc",
+            "value": value,
+        }
+        for i in range(6)
+        for task, value in (("rising", 0.3 + 0.06 * i), ("other", 0.28 + 0.05 * i))
+    ]
+    folder = tmp_path_factory.mktemp("results")
+    pd.DataFrame(rows).to_parquet(folder / "evals.parquet")
+    described = pd.DataFrame({"task": ["rising", "other"], "metric": "acc", "chance": 0.25, "n_items": 1000})
+    described.to_parquet(folder / "tasks.parquet")
+    return folder / "evals.parquet"
+
+
+def predictor(*arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-m", "predictor", *arguments], capture_output=True, text=True, check=False)
+
+
+def refused(*arguments: str) -> str:
+    done = predictor("report", *arguments)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    lines = done.stderr.splitlines()
+    assert len(lines) == 1
+    assert lines[0].startswith("error: ")
+    return lines[0]
+
+
+def test_a_report_is_written_and_tells_how(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "report.html"
+    done = predictor(
+        "report",
+        "--results",
+        str(table),
+        "--params",
+        "1.5B",
+        "--tokens",
+        "1e11",
+        "--tasks",
+        "rising",
+        "--out",
+        str(out),
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    text = out.read_text(encoding="utf-8")
+    assert "1.5B parameters on 100B tokens" in text
+    assert "--params 1.5B --tokens 100B --tasks rising --method auto --seed 0 --out report.html" in text
+    assert text.count("<article") == 1
+
+
+def test_help_shows_examples() -> None:
+    assert "Examples:" in predictor("report", "--help").stdout
+
+
+def test_a_missing_folder_is_said_before_the_work(table: Path, tmp_path: Path) -> None:
+    out = tmp_path / "nowhere" / "report.html"
+    line = refused("--results", str(table), "--params", "1B", "--tokens", "1B", "--out", str(out))
+    assert "nowhere does not exist" in line
+
+
+def test_a_table_of_one_run_carries_no_report(table: Path, tmp_path: Path) -> None:
+    frame = pd.read_parquet(table)
+    alone = tmp_path / "alone.parquet"
+    frame[frame["run"] == "run-0"].assign(family="x").to_parquet(alone)
+    frame = pd.read_parquet(table.with_name("tasks.parquet"))
+    frame.to_parquet(tmp_path / "tasks.parquet")
+    out = tmp_path / "r.html"
+    line = refused("--results", str(alone), "--params", "1B", "--tokens", "1B", "--out", str(out))
+    assert "only one run" in line
+    assert not out.exists()
+
+
+def test_an_unknown_task_is_refused_by_name(table: Path, tmp_path: Path) -> None:
+    out = str(tmp_path / "r.html")
+    line = refused("--results", str(table), "--params", "1B", "--tokens", "1B", "--tasks", "risen", "--out", out)
+    assert "did you mean rising" in line
