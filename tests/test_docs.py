@@ -1,0 +1,71 @@
+"""What README and docs say exists."""
+
+import re
+import shlex
+from pathlib import Path
+
+import click
+import pytest
+
+import predictor.evaluation
+import predictor.fitting
+import predictor.forecast
+import predictor.laws
+import predictor.report
+import predictor.results
+from predictor.cli.app import app
+
+ROOT = Path(__file__).parent.parent
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
+
+
+def shown_commands():
+    for page in PAGES:
+        for block in re.findall(r"```\w*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
+            for line in block.replace("\\\n", " ").splitlines():
+                if line.startswith("predictor "):
+                    yield pytest.param(line, id=f"{page.name}: {line[:50]}")
+
+
+@pytest.mark.parametrize("line", shown_commands())
+def test_every_shown_command_and_option_exists(line):
+    words = shlex.split(line, comments=True)[1:]
+    command: click.Command = app
+    while isinstance(command, click.Group) and words and not words[0].startswith("-"):
+        found = command.get_command(click.Context(command), words[0])
+        assert found is not None, f"no command {words[0]}"
+        command, words = found, words[1:]
+    known = {option for parameter in command.params for option in parameter.opts} | {"--help", "--version"}
+    assert {word.partition("=")[0] for word in words if word.startswith("--")} <= known
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_lead_to_files_that_exist(page):
+    for target in re.findall(r"\]\(([^)\s]+)\)", page.read_text(encoding="utf-8")):
+        if not target.startswith(("http", "#", "mailto")):
+            assert (page.parent / target.partition("#")[0]).exists(), target
+
+
+@pytest.mark.parametrize(
+    ("module", "names"),
+    [
+        (predictor.evaluation, {"Outcome", "Status", "evaluate", "status"}),
+        (predictor.results, {"Results", "TaskInfo", "read_results"}),
+        (predictor.laws, {"LAWS", "Input", "Law", "Parameter", "get_law"}),
+        (
+            predictor.fitting,
+            {"BatchFit", "Draws", "LawBatch", "LawFit", "Prior"}
+            | {"fit_law", "fit_law_batch", "make_draws", "solve_batch", "stable_generator"},
+        ),
+        (
+            predictor.forecast,
+            {"AUTO", "METHODS", "Curve", "Forecast", "Forecaster", "Target", "TaskForecast"}
+            | {"fit_forecaster", "forecast"},
+        ),
+        (predictor.report, {"check_destination", "write_report"}),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_the_packages_export_what_is_promised_and_nothing_else(module, names):
+    assert set(module.__all__) == names
+    assert all(hasattr(module, name) for name in names)
