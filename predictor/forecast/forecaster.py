@@ -125,7 +125,7 @@ class Forecaster:
         tests, error = int(weighing.tests[row]), float(weighing.backtest_error[row])
         letter, why = grade(
             half_width=LEVELS["80"] * spread,
-            obstacle=not_forecastable(score, stderr, compute, series.chance, median),
+            obstacle=not_forecastable(score, stderr, compute, series.chance),
             runs=score.size,
             ratio=ratio,
             disagreement=max(heavy) - min(heavy),

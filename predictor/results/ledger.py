@@ -148,6 +148,11 @@ class Ledger:
         rows = self._read(sql.select(_PAIRS))
         return {row.identity: PairState(row.state, row.attempts, row.reason) for row in rows}
 
+    def latest(self) -> dict[tuple[str, int, str], PairState]:
+        """Read how each (run, step, task) stood last, under whatever identity."""
+        rows = self._read(sql.select(_PAIRS).order_by(_PAIRS.c.changed_at))
+        return {(row.run, row.step, row.task): PairState(row.state, row.attempts, row.reason) for row in rows}
+
     def events(self) -> list[dict[str, Any]]:
         """Read all events, oldest first: number, at, event, identity, run, step, task, detail."""
         return [dict(row._mapping) for row in self._read(sql.select(_EVENTS).order_by(_EVENTS.c.number))]

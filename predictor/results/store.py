@@ -93,11 +93,11 @@ class Store:
             StoreError: the store cannot be written to.
         """
         row = scores.iloc[0]
-        scores = scores.assign(scored_at=datetime.now(UTC).isoformat(timespec="milliseconds"))
+        stamp = {"scored_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
         place = (str(row["run"]), int(row["step"]), str(row["task"]), str(row["identity"]))
         if items is not None:
-            _write(items, self.pair_path("items", *place), identity)
-        return _write(scores, self.pair_path("scores", *place), identity)
+            _write(items.assign(**stamp), self.pair_path("items", *place), identity)
+        return _write(scores.assign(**stamp), self.pair_path("scores", *place), identity)
 
     def write_imported(self, scores: pd.DataFrame, source: dict[str, Any]) -> Path:
         """Write scores of others; the same rows always land in the same file.
@@ -198,7 +198,9 @@ class Store:
         if frame is None:
             raise StoreError(f"the store {self.path} has no items of {task}", "score it with 'predictor evaluate'")
         frame = self._current(frame[frame["task"] == task], roles, notes)
-        return _latest(frame, ["family", "run", "tokens", "num_fewshot", "doc_id"], notes).reset_index(drop=True)
+        return _latest(frame, ["family", "run", "tokens", "num_fewshot", "subtask", "doc_id"], notes).reset_index(
+            drop=True
+        )
 
     def _files(self, kind: str, pattern: str = "**/*.parquet") -> Iterator[Path]:
         if not self.path.is_dir():

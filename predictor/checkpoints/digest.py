@@ -1,0 +1,55 @@
+"""Know a checkpoint by its content, whatever its folder is called."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from predictor.checkpoints.integrity import TOKENIZER_FILES, weight_files
+from predictor.errors import CheckpointError
+
+# Beside the weights these decide what a model says.
+_ALSO = (
+    "config.json",
+    "generation_config.json",
+    "tokenizer_config.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+    "merges.txt",
+    *TOKENIZER_FILES,
+)
+
+
+def digest_of(folder: Path) -> str:
+    """Hash the weights, configuration and tokenizer of a whole checkpoint with SHA-256.
+
+    Raises:
+        CheckpointError: a file cannot be read.
+    """
+    digest = hashlib.sha256()
+    for path in _files(folder):
+        try:
+            with path.open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror})", "check the file") from None
+        digest.update(f"{path.name} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def fingerprint_of(folder: Path) -> str:
+    """Say what a digest may be remembered by: names, sizes and modification times of the files it is made of.
+
+    Raises:
+        CheckpointError: a file cannot be looked at.
+    """
+    try:
+        parts = [(path.name, stat.st_size, stat.st_mtime_ns) for path in _files(folder) for stat in (path.stat(),)]
+    except OSError as error:
+        raise CheckpointError(f"{folder} cannot be read ({error.strerror})", "check the folder") from None
+    return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def _files(folder: Path) -> list[Path]:
+    also = [folder / name for name in _ALSO if (folder / name).is_file()]
+    return sorted({*weight_files(folder), *also})

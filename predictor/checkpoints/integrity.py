@@ -1,0 +1,125 @@
+"""Tell a whole checkpoint from one that is half-written, without loading it."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+
+# Files of any of these names hold a tokenizer that transformers can load.
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt", "tekken.json")
+INDEX = "model.safetensors.index.json"
+_LONGEST_HEADER = 100_000_000  # safetensors' own limit, bytes
+_TEMPORARY = (".tmp", ".part", ".partial", ".incomplete", ".writing", ".lock")
+
+
+def why_incomplete(folder: Path, settle_seconds: float = 60.0, now: float | None = None) -> str | None:
+    """Say why a checkpoint cannot be scored yet, or None if it can.
+
+    Args:
+        folder: a folder in the form of transformers' `save_pretrained`, with its tokenizer.
+        settle_seconds: a checkpoint in which a file is younger than this is taken as still being written.
+        now: seconds since the epoch; the present when None.
+    """
+    try:
+        files = sorted(path for path in folder.iterdir() if path.is_file())
+    except OSError as error:
+        return f"the folder cannot be read ({error.strerror})"
+    if not files:
+        return "the folder is empty"
+    for path in files:
+        if path.name.startswith(("tmp", ".tmp")) or path.suffix in _TEMPORARY:
+            return f"{path.name} is a temporary file: still being written"
+    reason = _config(folder) or _weights(folder) or _tokenizer(folder)
+    if reason is not None:
+        return reason
+    try:
+        youngest = max(files, key=lambda path: path.stat().st_mtime)
+        age = (time.time() if now is None else now) - youngest.stat().st_mtime
+    except OSError as error:
+        return f"a file vanished while it was looked at ({error.strerror}): still being written"
+    if age < settle_seconds:
+        return f"{youngest.name} was written {max(age, 0):.0f} s ago, less than settle_seconds ({settle_seconds:g})"
+    return None
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """List the weight files of a whole checkpoint."""
+    if (folder / INDEX).is_file():
+        index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+        return [folder / name for name in sorted(set(index["weight_map"].values()))]
+    return [folder / "model.safetensors"]
+
+
+def _config(folder: Path) -> str | None:
+    path = folder / "config.json"
+    if not path.is_file():
+        return "config.json is missing"
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return "config.json cannot be read as JSON"
+    if not isinstance(config, dict) or "model_type" not in config:
+        return "config.json names no model_type"
+    return None
+
+
+def _weights(folder: Path) -> str | None:
+    if (folder / INDEX).is_file():
+        try:
+            index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
+            shards = sorted(set(index["weight_map"].values()))
+        except (OSError, ValueError, KeyError, AttributeError, TypeError):
+            return f"{INDEX} cannot be read"
+        if not shards:
+            return f"{INDEX} names no shards"
+        missing = [name for name in shards if not (folder / name).is_file()]
+        if missing:
+            return f"{len(missing)} of {len(shards)} shards missing, first {missing[0]}"
+        tensors: set[str] = set()
+        for name in shards:
+            held = _tensors(folder / name)
+            if isinstance(held, str):
+                return held
+            tensors |= held
+        absent = sorted(set(index["weight_map"]) - tensors)
+        return f"no shard holds {absent[0]}, which {INDEX} names" if absent else None
+    if (folder / "model.safetensors").is_file():
+        held = _tensors(folder / "model.safetensors")
+        return held if isinstance(held, str) else None
+    if any(folder.glob("model-*-of-*.safetensors")):
+        return f"{INDEX} is missing beside the shards"
+    if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
+        return "only pickled weights, which can run code when loaded: save with safe_serialization=True"
+    return "model.safetensors is missing"
+
+
+def _tensors(path: Path) -> set[str] | str:
+    """Read a safetensors header; the names of its tensors, or what is wrong with the file.
+
+    The format: 8 bytes little-endian length of the header, the header as JSON, then the data.
+    """
+    try:
+        size = path.stat().st_size
+        with path.open("rb") as file:
+            length = int.from_bytes(file.read(8), "little")
+            if size < 8 or length > min(size - 8, _LONGEST_HEADER):
+                return f"{path.name} ends within its header"
+            header = json.loads(file.read(length))
+        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
+        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+    except OSError as error:
+        return f"{path.name} cannot be read ({error.strerror})"
+    except (ValueError, KeyError, IndexError, TypeError, AttributeError):
+        return f"{path.name} has no safetensors header"
+    if size != 8 + length + end:
+        return f"{path.name} has {size} bytes, its header says {8 + length + end}"
+    if not tensors:
+        return f"{path.name} holds no tensors"
+    return set(tensors)
+
+
+def _tokenizer(folder: Path) -> str | None:
+    if any((folder / name).is_file() for name in TOKENIZER_FILES):
+        return None
+    return f"the tokenizer is missing (none of {', '.join(TOKENIZER_FILES)})"

@@ -1,0 +1,106 @@
+"""The identity of a score: equal identity, never scored twice; different identity, never mixed up.
+
+A task's *protocol* is everything that decides a score beside the checkpoint; protocol and checkpoint are the
+*identity*.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.metadata
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from predictor.evaluation.suites import SuiteTask
+from predictor.project import Scoring
+from predictor.results.store import canonical_json
+
+BACKEND = "hf"
+# What `lm_eval` takes without --seed: for random, numpy, torch and the choice of few-shot examples.
+DEFAULT_SEEDS = (0, 1234, 1234, 1234)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """How one task is scored, with all that the scores depend on beside the checkpoint.
+
+    Attributes:
+        parts: what the hash is made of, plain JSON values.
+    """
+
+    parts: dict[str, Any]
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of the parts."""
+        return sha256_of_json(self.parts)
+
+    def identity_parts(self, checkpoint: str) -> dict[str, Any]:
+        """The parts of the identity of this task's score on a checkpoint with that digest."""
+        return {**self.parts, "checkpoint": checkpoint}
+
+
+def identity_of(protocol: str, checkpoint: str) -> str:
+    """Hash a protocol's digest and a checkpoint's digest into the identity of their score."""
+    return sha256_of_json({"protocol": protocol, "checkpoint": checkpoint})
+
+
+def seeds_of(scoring: Scoring) -> tuple[int, int, int, int]:
+    """Seeds for random, numpy, torch and few-shot choice, as `lm_eval --seed` would set them."""
+    if scoring.seed is None:
+        return DEFAULT_SEEDS
+    return (scoring.seed, scoring.seed, scoring.seed, scoring.seed)
+
+
+def selection_of(entry: SuiteTask, scoring: Scoring) -> dict[str, Any]:
+    """Which items of a task are scored: `{}` for all, or `limit`, or `items`."""
+    if entry.items is not None:
+        return {"items": list(entry.items[: scoring.limit])}
+    limits = [limit for limit in (entry.limit, scoring.limit) if limit is not None]
+    return {"limit": min(limits)} if limits else {}
+
+
+def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
+    """Hash what a protocol is made from without loading lm-eval, so that an unchanged plan costs no time.
+
+    It covers the suite's words, the versions of lm-eval and datasets, and the bytes of all local files. It does not
+    notice a data set of the hub that changes under the same name.
+    """
+    files: dict[str, str] = {}
+    for split, path in entry.data or ():
+        files[f"data/{split}"] = _sha256_of_file(path)
+    if entry.include_path is not None:
+        files |= folder_files(entry.include_path)
+    words = {
+        "task": entry.task,
+        "kind": entry.kind,
+        "num_fewshot": entry.num_fewshot,
+        "filter": entry.filter,
+        "selection": selection_of(entry, scoring),
+        "dtype": scoring.dtype,
+        "backend": BACKEND,
+        "seeds": list(seeds_of(scoring)),
+        "versions": {name: importlib.metadata.version(name) for name in ("lm_eval", "datasets")},
+        "files": files,
+    }
+    return sha256_of_json(words)
+
+
+def folder_files(folder: Path, pattern: str = "*") -> dict[str, str]:
+    """Hash the files of a folder: relative name -> SHA-256. Compiled Python is left out."""
+    return {
+        path.relative_to(folder).as_posix(): _sha256_of_file(path)
+        for path in sorted(folder.rglob(pattern))
+        if path.is_file() and "__pycache__" not in path.parts
+    }
+
+
+def sha256_of_json(value: Any) -> str:
+    """Hash a JSON value in its canonical form."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def _sha256_of_file(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -1,0 +1,204 @@
+"""From lm-eval's result of one (checkpoint, task) to rows of scores and of items."""
+
+from __future__ import annotations
+
+import math
+import re
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictor.errors import EvaluationError
+from predictor.evaluation.harness import LoadedTask
+
+_PASS_AT = re.compile(r"pass_at_(\d+)")
+
+
+def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+    """Read scores and items out of lm-eval's result.
+
+    Metrics are lm-eval's, by their names without the filter (those of other filters than the suite's keep it, as
+    `exact_match,flexible-extract`). Derived from the items are, for answers scored by log-likelihood, `nll_answer`
+    (nats
+    of the right answer, mean over items) and `bpb` (bits per UTF-8 byte of the right answer with its leading space,
+    mean
+    over items), and for losses `bpb` (lm-eval's bits_per_byte: all bits over all bytes) and `nll` (nats per token of
+    the model's tokenizer: all nats over all tokens).
+
+    Args:
+        result: what `Harness.run` returned.
+        loaded: the task.
+        model: the model, for the number of tokens of each answer.
+
+    Returns:
+        scores with the columns metric, value, stderr and n_items; items with doc_id, doc_hash, subtask,
+        log_likelihoods, byte_lengths, token_lengths, gold, correct, samples and passes.
+
+    Raises:
+        EvaluationError: a log-likelihood is not finite, or the headline metric is not among the results.
+    """
+    chosen = _filter_of(result, loaded)
+    scores = _reported(result["results"][loaded.entry.task], chosen)
+    frames = []
+    for name, task in loaded.tasks.items():
+        samples = [sample for sample in result["samples"][name] if sample["filter"] == chosen]
+        frames.append(_items(samples, task, name, loaded, model))
+    items = pd.concat(frames, ignore_index=True)
+    derived = {"choice": _of_answers, "loss": _of_texts, "generation": _nothing}[loaded.entry.kind]
+    scores |= derived(items, scores)
+    if loaded.entry.metric not in scores:
+        raise EvaluationError(
+            f"task {loaded.entry.task} has no metric {loaded.entry.metric}",
+            f"the suite can name one of {', '.join(sorted(scores))}",
+        )
+    rows = [(metric, value, stderr, len(items)) for metric, (value, stderr) in scores.items()]
+    return pd.DataFrame(rows, columns=["metric", "value", "stderr", "n_items"]), items
+
+
+def _filter_of(result: dict[str, Any], loaded: LoadedTask) -> str:
+    known = list(dict.fromkeys(s["filter"] for name in loaded.tasks for s in result["samples"][name]))
+    wanted = loaded.entry.filter
+    if wanted is not None and wanted not in known:
+        raise EvaluationError(f"task {loaded.entry.task} has no filter {wanted}", f"it has {', '.join(known)}")
+    return wanted or known[0]
+
+
+def _reported(metrics: dict[str, Any], chosen: str) -> dict[str, tuple[float, float]]:
+    scores: dict[str, tuple[float, float]] = {}
+    for key, value in metrics.items():
+        metric, comma, of_filter = key.partition(",")
+        if not comma or metric.endswith("_stderr") or not isinstance(value, (int, float)):
+            continue
+        if not math.isfinite(value):
+            raise EvaluationError(f"metric {metric} is {value}")
+        stderr = metrics.get(f"{metric}_stderr,{of_filter}")
+        # lm-eval writes "N/A" where it has no standard error.
+        error = float(stderr) if isinstance(stderr, (int, float)) else math.nan
+        name = _PASS_AT.sub(r"pass@\1", metric)
+        scores[name if of_filter == chosen else f"{name},{of_filter}"] = (float(value), error)
+    return scores
+
+
+def _items(samples: list[dict[str, Any]], task: Any, name: str, loaded: LoadedTask, model: Any) -> pd.DataFrame:
+    kind, metric = loaded.entry.kind, loaded.entry.metric
+    rows = []
+    for sample in samples:
+        row = {"doc_id": sample["doc_id"], "doc_hash": sample["doc_hash"], "subtask": name}
+        if kind == "generation":
+            rows.append({**row, **_generated(sample, metric)})
+            continue
+        answers = _answers(sample, task) if kind == "choice" else _text(sample)
+        for likelihood in answers["log_likelihoods"]:
+            if not math.isfinite(likelihood):
+                raise EvaluationError(f"{name}: the log-likelihood of item {sample['doc_id']} is {likelihood}")
+        answers["token_lengths"] = [_tokens(model, *pair) for pair in answers.pop("pairs")]
+        correct = sample.get(metric)
+        rows.append({**row, **answers, "correct": float(correct) if isinstance(correct, (int, float)) else None})
+    columns = {
+        "log_likelihoods": None,
+        "byte_lengths": None,
+        "token_lengths": None,
+        "gold": pd.NA,
+        "correct": math.nan,
+        "samples": pd.NA,
+        "passes": pd.NA,
+    }
+    frame = pd.DataFrame(rows)
+    for column, missing in columns.items():
+        if column not in frame.columns:
+            frame[column] = missing
+    whole = dict.fromkeys(("gold", "samples", "passes"), "Int64")
+    return frame.astype({**whole, "correct": "float64"})[["doc_id", "doc_hash", "subtask", *columns]]
+
+
+def _answers(sample: dict[str, Any], task: Any) -> dict[str, Any]:
+    """Log-likelihood, bytes and tokens of each answer, and which one is right."""
+    likelihoods = [float(responses[0][0]) for responses in sample["resps"]]
+    pairs = [(arguments[0], arguments[1]) for arguments in sample["arguments"]]
+    gold: Any = 0
+    if task.OUTPUT_TYPE == "multiple_choice":
+        choices = task.doc_to_choice(sample["doc"])
+        # Tasks that subtract the answer's unconditional likelihood ask for every answer twice.
+        likelihoods, pairs = likelihoods[: len(choices)], pairs[: len(choices)]
+        gold = task.doc_to_text(sample["doc"]) if task.multiple_input else sample["target"]
+        right = [
+            choices.index(one) if isinstance(one, str) else int(one)
+            for one in (gold if isinstance(gold, list) else [gold])
+        ]
+        gold = max(right, key=lambda index: likelihoods[index])
+    return {
+        "log_likelihoods": likelihoods,
+        "byte_lengths": [len(continuation.encode()) for _, continuation in pairs],
+        "pairs": pairs,
+        "gold": gold,
+    }
+
+
+def _text(sample: dict[str, Any]) -> dict[str, Any]:
+    (text,) = sample["arguments"][0]
+    likelihood = float(np.ravel(sample["resps"][0])[0])
+    return {"log_likelihoods": [likelihood], "byte_lengths": [len(text.encode())], "pairs": [("", text)], "gold": 0}
+
+
+def _generated(sample: dict[str, Any], metric: str) -> dict[str, Any]:
+    """How many of how many sampled answers are right."""
+    number = len(sample["resps"][0])
+    value = sample.get(metric)
+    if value is None:
+        value = sample.get(re.sub(r"pass@(\d+)", r"pass_at_\1", metric))
+    if not isinstance(value, (int, float)):
+        return {"samples": number, "passes": None, "correct": None}
+    match = re.fullmatch(r"pass@(\d+)", metric)
+    k = int(match[1]) if match else 1
+    # pass@k of c right among n is 1 - C(n-c, k) / C(n, k); c is what gives the value that lm-eval computed.
+    passes = min(
+        range(number + 1), key=lambda c: abs(1 - math.comb(number - c, k) / math.comb(number, k) - float(value))
+    )
+    return {"samples": number, "passes": passes, "correct": float(value)}
+
+
+def _tokens(model: Any, context: str, continuation: str) -> int:
+    if context == "":
+        return len(model.tok_encode(continuation, add_special_tokens=False))
+    return len(model._encode_pair(context, continuation)[1])
+
+
+def _of_answers(items: pd.DataFrame, scores: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    nats = np.array([-row[gold] for row, gold in zip(items["log_likelihoods"], items["gold"], strict=True)])
+    sizes = np.array([row[gold] for row, gold in zip(items["byte_lengths"], items["gold"], strict=True)])
+    return {"nll_answer": _mean(nats), "bpb": _mean(nats / math.log(2) / sizes)}
+
+
+def _of_texts(items: pd.DataFrame, scores: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    if "bits_per_byte" not in scores:
+        raise EvaluationError(
+            "a task of kind loss must report bits_per_byte", "give it output_type loglikelihood_rolling"
+        )
+    nats = np.array([-row[0] for row in items["log_likelihoods"]])
+    sizes = np.array([row[0] for row in items["byte_lengths"]], dtype=float)
+    tokens = np.array([row[0] for row in items["token_lengths"]], dtype=float)
+    value = scores["bits_per_byte"][0]
+    return {"bpb": (value, _ratio_stderr(nats / math.log(2), sizes)), "nll": _ratio(nats, tokens)}
+
+
+def _nothing(items: pd.DataFrame, scores: dict[str, tuple[float, float]]) -> dict[str, tuple[float, float]]:
+    return {}
+
+
+def _mean(values: np.ndarray) -> tuple[float, float]:
+    stderr = float(np.std(values, ddof=1) / math.sqrt(len(values))) if len(values) > 1 else math.nan
+    return float(np.mean(values)), stderr
+
+
+def _ratio(above: np.ndarray, below: np.ndarray) -> tuple[float, float]:
+    return float(above.sum() / below.sum()), _ratio_stderr(above, below)
+
+
+def _ratio_stderr(above: np.ndarray, below: np.ndarray) -> float:
+    """Standard error over items of sum(above) / sum(below), by linearisation (Cochran 1977, section 6.3)."""
+    count = len(above)
+    if count < 2:
+        return math.nan
+    residuals = above - above.sum() / below.sum() * below
+    return float(math.sqrt(count / (count - 1) * np.square(residuals).sum()) / below.sum())

@@ -1,0 +1,64 @@
+"""The ledger keeps attempts and an append-only list of events."""
+
+import pytest
+
+from predictor.errors import StoreError
+from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Ledger, PairKey, PairState
+
+PAIR = PairKey("i" * 64, "a", 10, "facts")
+
+
+@pytest.fixture
+def ledger(tmp_path):
+    with Ledger(tmp_path / "ledger.sqlite") as ledger:
+        yield ledger
+
+
+def test_a_pair_goes_from_running_to_done_and_each_step_is_an_event(ledger):
+    ledger.started(PAIR)
+    assert ledger.states() == {PAIR.identity: PairState(RUNNING, 0, "")}
+    ledger.finished(PAIR)
+    assert ledger.states() == {PAIR.identity: PairState(DONE, 0, "")}
+    assert [event["event"] for event in ledger.events()] == ["started", "finished"]
+
+
+def test_failures_are_counted_with_their_last_reason_on_one_line(ledger):
+    for reason in ("first", "out of\n  memory"):
+        ledger.started(PAIR)
+        ledger.failed(PAIR, reason)
+    assert ledger.states()[PAIR.identity] == PairState(FAILED, 2, "out of memory")
+
+
+def test_what_a_killed_coordinator_left_running_waits_again(ledger):
+    ledger.started(PAIR)
+    assert ledger.lost() == 1
+    assert ledger.lost() == 0
+    assert ledger.states()[PAIR.identity].state == WAITING
+
+
+def test_a_file_that_the_ledger_had_not_heard_of_is_finished_once(ledger):
+    ledger.started(PAIR)
+    assert ledger.found([PAIR]) == 1
+    assert ledger.found([PAIR]) == 0
+    assert [event["event"] for event in ledger.events()] == ["started", "finished"]
+
+
+def test_a_digest_is_kept_for_a_fingerprint(ledger):
+    ledger.keep_digest("/ck", "f1", "d1")
+    ledger.keep_digest("/ck", "f2", "d2")
+    assert ledger.digests() == {"/ck": ("f2", "d2")}
+
+
+def test_a_ledger_outlives_its_process(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    with Ledger(path) as ledger:
+        ledger.finished(PAIR)
+    with Ledger(path, read_only=True) as ledger:
+        assert ledger.latest() == {("a", 10, "facts"): PairState(DONE, 0, "")}
+
+
+def test_a_damaged_ledger_is_one_error_that_says_nothing_is_lost(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    path.write_bytes(b"this is no database" * 100)
+    with pytest.raises(StoreError, match=r"cannot be used .*learns what is done from the score files"):
+        Ledger(path)

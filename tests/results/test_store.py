@@ -1,0 +1,195 @@
+"""The store: one file a pair, only what counts is read, and damage is told."""
+
+import os
+
+import pandas as pd
+import pytest
+
+from predictor.errors import StoreError
+from predictor.results.readers import read_results
+from predictor.results.store import Store, read_identity
+
+
+def pair(task="facts", step=10, value=0.5, run="a", protocol="p1", checkpoint="c1", shots=0, **more):
+    row = {
+        "family": "fam",
+        "run": run,
+        "params": 1000,
+        "params_non_embedding": 900,
+        "step": step,
+        "tokens": step * 100,
+        "tokens_planned": 3000,
+        "task": task,
+        "num_fewshot": shots,
+        "identity": f"{sum(task.encode()):x}{protocol}{checkpoint}".ljust(64, "0"),
+        "protocol": protocol,
+        "checkpoint": checkpoint,
+        "n_items": 2,
+        "flops": float("nan"),
+    }
+    scores = pd.DataFrame([{**row, "metric": "acc", "value": value, "stderr": 0.1, **more}])
+    items = pd.DataFrame(
+        [{**row, "subtask": task, "doc_id": number, "correct": float(number % 2)} for number in range(2)]
+    )
+    return scores, items, {"task": task, "checkpoint": checkpoint}
+
+
+def tasks(*rows):
+    columns = ["task", "num_fewshot", "metric", "chance", "n_items", "protocol"]
+    return pd.DataFrame(rows, columns=columns)
+
+
+@pytest.fixture
+def store(tmp_path):
+    store = Store(tmp_path / "store")
+    store.create()
+    return store
+
+
+def test_what_is_written_is_read_and_says_what_it_was_made_of(store):
+    path = store.write(*pair(value=1 / 3))
+    frame, inputs, notes = store.read_scores()
+    assert frame["value"].tolist() == [1 / 3]
+    assert list(inputs) == ["scores"]
+    assert inputs["scores"].startswith("sha256:")
+    assert notes == ()
+    assert read_identity(path) == {"task": "facts", "checkpoint": "c1"}
+    assert path.relative_to(store.path).as_posix() == "scores/a/10/facts-211p1c1000000000.parquet"
+    assert store.read_items("facts")["correct"].tolist() == [0.0, 1.0]
+    assert Store.looks_like(store.path)
+
+
+def test_a_pair_is_done_only_when_its_file_has_its_end(store):
+    scores, items, identity = pair()
+    place = ("a", 10, "facts", scores["identity"][0])
+    assert not store.has(*place)
+    path = store.write(scores, items, identity)
+    assert store.has(*place)
+    os.truncate(path, path.stat().st_size // 2)
+    assert not store.has(*place)
+
+
+def test_a_damaged_file_is_set_aside_with_a_note(store):
+    store.write(*pair(step=10))
+    path = store.write(*pair(step=20))
+    os.truncate(path, path.stat().st_size // 2)
+    frame, _, notes = store.read_scores()
+    assert frame["step"].tolist() == [10]
+    assert notes[0].startswith("1 damaged scores file(s) set aside, first scores/a/20/facts")
+
+
+def test_a_store_of_damaged_files_only_is_one_error(store):
+    path = store.write(*pair())
+    path.write_bytes(b"PAR1 and nothing else PAR1")
+    with pytest.raises(StoreError, match=r"holds no scores .1 damaged"):
+        store.read_scores()
+
+
+def test_scores_of_an_earlier_protocol_are_left_out_and_counted(store):
+    store.write(*pair(protocol="p1", value=0.1))
+    store.write(*pair(protocol="p2", value=0.9))
+    store.write_tasks(tasks(("facts", 0, "acc", 0.25, 2, "p2")))
+    frame, _, notes = store.read_scores()
+    assert frame["value"].tolist() == [0.9]
+    assert notes == ("1 rows left out, scored under an earlier protocol: facts",)
+
+
+def test_another_number_of_examples_is_another_score_and_not_an_earlier_protocol(store):
+    store.write(*pair(protocol="p1", shots=0, value=0.1))
+    store.write(*pair(protocol="p2", shots=5, value=0.9))
+    store.write_tasks(tasks(("facts", 0, "acc", 0.25, 2, "p1")))
+    store.write_tasks(tasks(("facts", 5, "acc", 0.25, 2, "p2")))
+    assert sorted(store.read_scores()[0]["value"]) == [0.1, 0.9]
+    assert len(store.read_tasks()) == 2
+
+
+def test_of_a_checkpoint_that_changed_the_latest_scores_count(store, monkeypatch):
+    store.write(*pair(checkpoint="c2", value=0.9))
+    path = store.write(*pair(checkpoint="c1", value=0.1))
+    later = pd.read_parquet(path).assign(scored_at="2999-01-01T00:00:00")
+    later.to_parquet(path)
+    frame, _, notes = store.read_scores()
+    assert frame["value"].tolist() == [0.1]
+    assert notes == ("1 rows left out, scored again since (the latest counts)",)
+
+
+def test_the_targets_own_run_is_read_only_when_asked_for(store):
+    store.write(*pair(run="a"))
+    store.write(*pair(run="big"))
+    runs = pd.DataFrame({"run": ["a", "big"], "family": "fam", "role": ["ladder", "target"], "params": [1000, 9000]})
+    store.write_runs(runs.assign(params_non_embedding=900, tokens_planned=3000, tokens_per_step=100))
+    frame, _, notes = store.read_scores()
+    assert frame["run"].tolist() == ["a"]
+    assert notes == ("1 rows left out, of the target's own run: big",)
+    assert set(store.read_scores(roles=("ladder", "target"))[0]["run"]) == {"a", "big"}
+
+
+def test_a_size_corrected_in_the_configuration_holds_for_what_was_scored_before(store):
+    store.write(*pair())
+    runs = pd.DataFrame({"run": ["a"], "family": "new", "role": "ladder", "params": [5000], "tokens_per_step": 7})
+    store.write_runs(runs.assign(params_non_embedding=4000, tokens_planned=70))
+    row = store.read_scores()[0].iloc[0]
+    assert (row["family"], row["params"], row["tokens"], row["tokens_planned"]) == ("new", 5000, 70, 70)
+
+
+def test_the_hash_of_the_input_is_that_of_its_content(tmp_path):
+    first, second = Store(tmp_path / "first"), Store(tmp_path / "second")
+    for step in (10, 20):
+        first.write(*pair(step=step))
+    for step in (20, 10):
+        second.write(*pair(step=step))
+    assert first.read_scores()[1] == second.read_scores()[1]
+    second.write(*pair(step=30))
+    assert first.read_scores()[1] != second.read_scores()[1]
+
+
+def test_names_that_cannot_be_file_names_are_read_as_they_were(store):
+    store.write(*pair(task="loss:pile/cc", run="7b v2"))
+    frame, _, _ = store.read_scores()
+    assert (frame["task"][0], frame["run"][0]) == ("loss:pile/cc", "7b v2")
+    assert len(store.read_items("loss:pile/cc")) == 2
+
+
+def test_a_store_is_read_as_results_with_its_tasks(store):
+    store.write(*pair())
+    store.write_tasks(tasks(("facts", 0, "acc", 0.25, 2, "p1")))
+    results = read_results(store.path)
+    assert (results.task("facts").metric, results.task("facts").chance, results.task("facts").n_items) == (
+        "acc",
+        0.25,
+        2,
+    )
+
+
+def test_leavings_of_killed_workers_are_no_scores(store):
+    store.write(*pair())
+    (store.path / "scores" / "a" / "10" / ".writing-123").write_bytes(b"half")
+    assert len(store.read_scores()[0]) == 1
+    assert store.clear_leavings() == 1
+    assert store.clear_leavings() == 0
+
+
+def test_missing_and_empty_stores_are_told_apart(tmp_path, store):
+    with pytest.raises(StoreError, match="nowhere does not exist; run 'predictor evaluate --once' first"):
+        Store(tmp_path / "nowhere").read_scores()
+    with pytest.raises(StoreError, match="holds no scores; run 'predictor evaluate --once' first"):
+        store.read_scores()
+    with pytest.raises(StoreError, match="has no items of facts"):
+        store.read_items("facts")
+
+
+def test_a_file_where_the_store_should_be_is_one_error(tmp_path):
+    (tmp_path / "taken").write_text("")
+    with pytest.raises(StoreError, match="cannot be made"):
+        Store(tmp_path / "taken").create()
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read and write everything")
+def test_a_store_without_permission_is_one_error(store):
+    store.write(*pair())
+    store.path.chmod(0)
+    try:
+        with pytest.raises(StoreError, match="may not be read"):
+            store.read_scores()
+    finally:
+        store.path.chmod(0o755)
