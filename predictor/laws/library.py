@@ -67,6 +67,6 @@ def _load(point: EntryPoint) -> Law:
             f"{where} cannot be loaded: {type(error).__name__}: {error}", f"mend or uninstall {package}"
         ) from error
     if not isinstance(law, Law) or law.name != point.name:
-        what = f"named '{law.name}'" if isinstance(law, Law) else f"a {type(law).__name__}, not a Law"
+        what = f"named '{law.name}'" if isinstance(law, Law) else f"of type {type(law).__name__}, not a Law"
         raise InputError(f"{where} is {what}", "let the entry point bear the law's name and give a predictor.laws.Law")
     return law

@@ -68,12 +68,15 @@ OVER_TRAINING = Law(
 )
 
 
-def asymptote_law(name: str, reads: Input, title: str, prior_exponent: tuple[float, float], source: str) -> Law:
+def asymptote_law(
+    name: str, reads: Input, symbol: str, title: str, prior_exponent: tuple[float, float], source: str
+) -> Law:
     """Declare L = E + A·x^-alpha for one input; E is what the loss tends to.
 
     Args:
         name: how the law is called.
         reads: the input x.
+        symbol: its symbol in the formula, as `C`.
         title: what it says, in a few words.
         prior_exponent: usual range of alpha.
         source: the paper.
@@ -81,7 +84,7 @@ def asymptote_law(name: str, reads: Input, title: str, prior_exponent: tuple[flo
     return Law(
         name=name,
         title=title,
-        text=f"L = E + A·{reads.name}^-alpha",
+        text=f"L = E + A·{symbol}^-alpha",
         inputs=(reads,),
         output=_LOSS,
         parameters=(
@@ -98,6 +101,7 @@ def asymptote_law(name: str, reads: Input, title: str, prior_exponent: tuple[flo
 ASYMPTOTE = asymptote_law(
     "asymptote",
     FLOPS,
+    "C",
     "loss from compute, with what it tends to",
     (0.08, 0.3),
     "Henighan et al. 2020, arXiv 2010.14701",
@@ -106,6 +110,7 @@ ASYMPTOTE = asymptote_law(
 ENSEMBLE_ASYMPTOTE = asymptote_law(
     "ensemble_asymptote",
     MEMBERS,
+    "K",
     "loss of an ensemble, with what endless members tend to",
     (0.5, 1.5),
     "Kim et al. 2025, arXiv 2509.14786",
