@@ -74,7 +74,7 @@ def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
     """Take a law's parameters from the one of `parameter_options` that was used.
 
     Raises:
-        InputError: none or several were used, or a parameter is missing.
+        InputError: none or several were used, or a parameter is missing or out of its bounds.
         UnknownNameError: the law has no such parameter.
     """
     parameters, published, results = options["parameters"], options["published"], options["results"]
@@ -92,6 +92,12 @@ def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
                 raise UnknownNameError("parameter", name, law.parameter_names, f"law {law.name}")
         if missing := [name for name in law.parameter_names if name not in parameters]:
             raise InputError(f"law {law.name} needs parameter {', '.join(missing)}", "give all of them in --parameters")
+        for parameter in law.parameters:
+            value, low, high = parameters[parameter.name], parameter.lower, parameter.upper
+            if not low <= value <= high:
+                raise InputError(
+                    f"parameter {parameter.name} of {law.name} is {value:g}", f"it lies in [{low:g}, {high:g}]"
+                )
         return dict(parameters)
     if options["task"] is None:
         raise InputError("--results alone does not say what to fit", "name a benchmark or a loss with --task")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import ArrayLike
 
-from predictor.errors import InputError
+from predictor.errors import InputError, UnknownNameError
 from predictor.laws.inputs import complete_inputs
 from predictor.laws.law import Array, Law
 from predictor.laws.library import get_law
@@ -101,20 +101,26 @@ def solve_for(law: Law, parameters: Parameters, find: str, value: float, given: 
         given: the other inputs.
 
     Raises:
-        InputError: an input is missing or not one that the law can read, or the value is out of reach.
+        UnknownNameError: an input is given that the law does not read.
+        InputError: an input is missing, the law cannot be solved for this one, or the value is out of reach.
     """
     reachable = set(complete_inputs({**dict.fromkeys(given, 1.0), find: 1.0}))
     if missing := [name for name in law.input_names if name not in reachable]:
         raise InputError(
             f"{law.name} needs {', '.join(missing)} beside {find}", f"give {' and '.join(f'{m}=…' for m in missing)}"
         )
-    law.evaluate(parameters, complete_inputs({**given, find: 1.0}))
+    _check_names(law, given)
+    with np.errstate(all="ignore"):
+        # Names what is missing before anything is searched.
+        law.evaluate(parameters, complete_inputs({**given, find: 1.0}))
     if find not in law.input_names and find not in ("params", "tokens"):
         raise InputError(f"{law.name} does not read {find}", f"solve it for {', '.join(law.input_names)}")
     closed = _CLOSED.get((law.name, find))
     if closed is not None:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            found = float(closed(parameters, np.float64(value), given))
+            # numpy's floats: those of Python make complex powers and raise where these give nan and inf.
+            known = {name: np.float64(number) for name, number in given.items()}
+            found = float(closed(parameters, np.float64(value), known))
         if np.isfinite(found) and found > 0:
             return found
     return _search(law, parameters, find, value, given)
@@ -132,6 +138,7 @@ def asymptote(law: Law, parameters: Parameters, given: Mapping[str, float] | Non
         InputError: an input can neither grow nor is given, or there is no limit.
     """
     fixed = dict(given or {})
+    _check_names(law, fixed)
     growing = {name: np.inf for name in law.input_names if name in _GROWING and name not in fixed}
     with np.errstate(all="ignore"):
         limit = float(law.evaluate(parameters, {**fixed, **growing}))
@@ -239,6 +246,13 @@ def crossover(
     return _first_root(gap, *between)
 
 
+def _check_names(law: Law, given: Mapping[str, float]) -> None:
+    readable = {*law.input_names, "params", "tokens"}
+    for name in given:
+        if name not in readable:
+            raise UnknownNameError("input", name, readable, f"law {law.name}")
+
+
 def _balance(parameters: Parameters) -> tuple[float, float, float]:
     law = get_law("chinchilla")
     law.evaluate(parameters, {"params": 1.0, "tokens": 1.0})
@@ -261,7 +275,7 @@ def _search(law: Law, parameters: Parameters, find: str, value: float, given: Ma
     span = f"between {seen.min():.4g} and {seen.max():.4g}" if seen.size else "nothing finite"
     raise InputError(
         f"{law.name} does not give {value:g} for any {find} from {low:g} to {high:g}",
-        f"what it gives there lies {span}" if seen.size else "check its parameters",
+        f"what it gives there lies {span}" if seen.size else "check its parameters and inputs",
     )
 
 

@@ -161,6 +161,9 @@ def test_what_cannot_be_solved_is_said(ladder_folder):
     assert "unknown published fit" in not_solved(*need, "--value", "2", "--published", "newton")
     assert "unknown parameter 'gamma'" in not_solved(*need, "--value", "2", "--parameters", "gamma=1")
     assert "needs parameter B, beta" in not_solved(*need, "--value", "2", "--parameters", "E=1,A=1,alpha=1")
+    assert "alpha of chinchilla is -1; it lies in [0.02, 2]" in not_solved(
+        *need, "--value", "2", "--parameters", "E=1,A=1,alpha=-1,B=1,beta=1"
+    )
     assert "not of the form name=number" in not_solved(*need, "--value", "2", "--parameters", "E")
     assert "E 'x' is not a number" in not_solved(*need, "--value", "2", "--parameters", "E=x")
     assert "does not say what to fit" in not_solved(*need, "--value", "2", "--results", ladder_folder)

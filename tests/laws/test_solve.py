@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictor.errors import InputError
+from predictor.errors import InputError, UnknownNameError
 from predictor.laws import complete_inputs, get_law
 from predictor.laws import solve as solving
 from predictor.laws.schedules import learning_rates
@@ -103,6 +103,10 @@ def test_what_is_out_of_reach_is_said_with_what_is_not():
 
 
 def test_what_is_missing_or_foreign_is_named():
+    with pytest.raises(UnknownNameError, match="unknown input 'token' in law chinchilla; did you mean tokens"):
+        solve_for(CHINCHILLA, BESIROGLU, "params", 2.2, {"tokens": 1e9, "token": 1e9})
+    with pytest.raises(InputError, match="check its parameters and inputs"):
+        solve_for(CHINCHILLA, BESIROGLU, "tokens", 2.2, {"params": -7.0})
     with pytest.raises(InputError, match="chinchilla needs params beside tokens; give params="):
         solve_for(CHINCHILLA, BESIROGLU, "tokens", 2.2, {})
     with pytest.raises(InputError, match="does not read bits"):
