@@ -6,38 +6,45 @@ from pathlib import Path
 
 import click
 
+from predictor.cli.laws_solve import solve
 from predictor.cli.options import results_option, write_json
-from predictor.laws import LAWS, get_law
+from predictor.laws import get_law, laws_by_theme
 
 
 @click.group(invoke_without_command=True)
 @click.pass_context
 def command(context: click.Context) -> None:
-    """List the law library, explain a law, or fit one to a table.
+    """List the law library, explain a law, fit one to a table, or read one backwards.
 
     \b
     Examples:
       predictor laws
       predictor laws show chinchilla
       predictor laws fit chinchilla --results evals.parquet --task loss:c4_val
+      predictor laws solve optimum --published besiroglu --flops 5.76e23
     """
     if context.invoked_subcommand is None:
+        from rich.markup import escape
         from rich.table import Table
 
         from predictor.cli.tables import console
 
         table = Table(box=None, pad_edge=False, header_style="bold")
-        for name in ("law", "what it gives", "formula"):
-            table.add_column(name, overflow="fold")
-        for law in LAWS.values():
-            table.add_row(law.name, law.title, law.text)
+        # A formula is folded, a name never: it is there to be copied.
+        table.add_column("law", no_wrap=True)
+        table.add_column("what it gives", overflow="fold")
+        table.add_column("formula", overflow="fold")
+        for theme, laws in laws_by_theme().items():
+            table.add_row(f"[bold]{theme}[/bold]")
+            for law in laws:
+                table.add_row(f"  {law.name}", escape(law.title), escape(law.text))
         console().print(table)
 
 
 @command.command()
 @click.argument("law")
 def show(law: str) -> None:
-    """Explain LAW: formula, inputs, parameters, source.
+    """Explain LAW: formula, inputs, parameters, published values, source.
 
     \b
     Example:
@@ -55,6 +62,10 @@ def show(law: str) -> None:
         low, high = parameter.prior
         bounds = f"in [{parameter.lower:g}, {parameter.upper:g}], usually {low:g} to {high:g}"
         click.echo(f"  {parameter.name}: {parameter.meaning}; {bounds}")
+    if found.published:
+        click.echo("published")
+    for name, values in found.published.items():
+        click.echo(f"  {name}: {', '.join(f'{key}={value:.12g}' for key, value in values.items())}")
     click.echo(f"source: {found.source}")
 
 
@@ -96,3 +107,6 @@ def fit(
     click.echo(
         f"  {100 * found.agreement:.0f} % of the starts agree" + ("" if found.converged else "; did not converge")
     )
+
+
+command.add_command(solve)

@@ -12,7 +12,7 @@ from predictor.fitting.law_batch import Draws
 
 Array = NDArray[np.float64]
 
-# No law here has more parameters.
+# No law that forecasts are built on has more parameters.
 _MOST_PARAMETERS = 8
 
 

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 from predictor.errors import ForecastError, InputError, UnknownNameError
 from predictor.fitting import LawFit, fit_law
 from predictor.forecast.panel import TASK_LOSSES, annealed_checkpoints, choose_family
-from predictor.laws import Law
+from predictor.laws import Law, complete_inputs
 from predictor.results.readers import LOSS_PREFIX, Results
 
 Array = NDArray[np.float64]
+
+# Inputs that the rows of a results table give.
+_HELD = {"params", "tokens", "flops", "tokens_per_param", "chance", "loss"}
 
 
 def fit_law_to_results(
@@ -36,17 +39,19 @@ def fit_law_to_results(
 
     Raises:
         UnknownNameError: the task, metric, loss or family is not in the table.
+        InputError: the law reads what a results table does not hold.
         ForecastError: fewer observations than parameters.
     """
+    reads = set(law.input_names)
+    if unread := reads - _HELD:
+        raise InputError(
+            f"{law.name} reads {', '.join(sorted(unread))}, which a results table does not hold",
+            "fit it in Python with predictor.fitting.fit_law",
+        )
     chosen, _ = choose_family(results, family)
     rows = results.evals[(results.evals["family"] == chosen) & (results.evals["tokens"] > 0)]
     scores = _scores(rows, results, task, metric)
-    reads = {one.name for one in law.inputs}
-    inputs: dict[str, Array] = {
-        "params": scores["params"].to_numpy(float),
-        "tokens": scores["tokens"].to_numpy(float),
-        "flops": 6.0 * scores["params"].to_numpy(float) * scores["tokens"].to_numpy(float),
-    }
+    inputs = complete_inputs({"params": scores["params"].to_numpy(float), "tokens": scores["tokens"].to_numpy(float)})
     if "chance" in reads:
         chance = results.task(task).chance
         inputs["chance"] = np.full(len(scores), chance or 0.0)
@@ -55,11 +60,12 @@ def fit_law_to_results(
         joined = scores.merge(losses[["run", "tokens", "value"]], on=["run", "tokens"], suffixes=("", "_loss"))
         scores, inputs = joined, {"loss": joined["value_loss"].to_numpy(float)}
     value = scores["value"].to_numpy(float)
-    if "error" in law.output:
+    if law.gives == "error":
         value = 1.0 - value
     if law.fit_scale == "log" and (value <= 0).any():
         raise ForecastError(
-            f"{law.name} describes a loss, {task} has values that are not positive", "choose a loss:… task"
+            f"{law.name} is fitted to logarithms, {task} has values that are not positive",
+            "choose a loss:… task" if law.gives == "loss" else "fit a law that is not",
         )
     if len(value) < len(law.parameters):
         raise ForecastError(

@@ -1,6 +1,7 @@
 """The law library: formulas with inputs, parameters, units and sources. It imports nothing else of the project."""
 
+from predictor.laws.inputs import complete_inputs
 from predictor.laws.law import Input, Law, Parameter
-from predictor.laws.library import LAWS, get_law
+from predictor.laws.library import LAWS, THEMES, get_law, laws_by_theme
 
-__all__ = ["LAWS", "Input", "Law", "Parameter", "get_law"]
+__all__ = ["LAWS", "THEMES", "Input", "Law", "Parameter", "complete_inputs", "get_law", "laws_by_theme"]

@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+
+from predictor.errors import InputError, UnknownNameError
 
 Array = NDArray[np.float64]
-Formula = Callable[[Mapping[str, Array], Mapping[str, Array]], Array]
+Values = Mapping[str, Array]
+Formula = Callable[[Values, Values], Array]
+
+
+def power(base: Array, exponent: Array) -> Array:
+    """Raise a positive base to a power, through logarithms: overflow and underflow then come as inf and 0."""
+    return np.exp(exponent * np.log(base))
 
 
 @dataclass(frozen=True)
@@ -39,6 +47,7 @@ class Parameter:
         upper: largest allowed value.
         prior: range that holds about two thirds of sensible values (one standard deviation either side of its middle).
         scale: `log` for positive parameters that are fitted by their logarithm, else `linear`.
+        linear: the formula is affine in all parameters so marked together, so that a fit can solve for them exactly.
     """
 
     name: str
@@ -47,6 +56,7 @@ class Parameter:
     upper: float
     prior: tuple[float, float]
     scale: Literal["linear", "log"] = "linear"
+    linear: bool = False
 
     def inside(self, value: Array) -> Array:
         """Map values to the scale on which they are fitted."""
@@ -72,6 +82,8 @@ class Law:
             of shape (problems, observations).
         source: the paper.
         fit_scale: `log` if residuals are taken between logarithms, as is usual for losses.
+        gives: the kind of quantity; a law that gives an error is fitted to one minus a benchmark's score.
+        published: name of who fitted it -> value of every parameter.
     """
 
     name: str
@@ -83,11 +95,58 @@ class Law:
     formula: Formula
     source: str
     fit_scale: Literal["linear", "log"] = "linear"
+    gives: Literal["loss", "score", "error", "other"] = "loss"
+    published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
         """Names of the parameters, in their order."""
         return tuple(parameter.name for parameter in self.parameters)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        """Names of the inputs, in their order."""
+        return tuple(one.name for one in self.inputs)
+
+    @property
+    def linear_names(self) -> tuple[str, ...]:
+        """Names of the parameters in which the formula is affine, all together."""
+        return tuple(parameter.name for parameter in self.parameters if parameter.linear)
+
+    def published_values(self, name: str) -> dict[str, float]:
+        """Look up published parameters.
+
+        Raises:
+            UnknownNameError: nobody of that name is known to have published any.
+        """
+        if name not in self.published:
+            raise UnknownNameError("published fit", name, self.published, f"law {self.name}")
+        return dict(self.published[name])
+
+    def evaluate(self, parameters: Mapping[str, float], inputs: Mapping[str, ArrayLike]) -> Array:
+        """Evaluate the law for one set of named parameters.
+
+        Args:
+            parameters: name -> value, every parameter.
+            inputs: name -> number or array of shape (observations,); they broadcast.
+
+        Returns:
+            the shape that the inputs broadcast to.
+
+        Raises:
+            InputError: a parameter or an input is missing.
+        """
+        for kind, names, given in (
+            ("parameter", self.parameter_names, parameters),
+            ("input", self.input_names, inputs),
+        ):
+            missing = [name for name in names if name not in given]
+            if missing:
+                raise InputError(f"law {self.name} needs {kind} {', '.join(missing)}", f"give {', '.join(names)}")
+        values = np.broadcast_arrays(*(np.asarray(inputs[name], dtype=float) for name in self.input_names))
+        flat = {name: value.reshape(-1) for name, value in zip(self.input_names, values, strict=True)}
+        row = np.array([[parameters[name] for name in self.parameter_names]], dtype=float)
+        return np.asarray(self.predict(flat, row)[0]).reshape(values[0].shape)
 
     def predict(self, inputs: Mapping[str, Array], parameters: Array) -> Array:
         """Evaluate the law for a batch of parameter vectors.

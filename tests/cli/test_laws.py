@@ -1,8 +1,13 @@
+import itertools
 import json
 
+import numpy as np
 import pytest
+from click.testing import CliRunner
 
-from predictor.laws import LAWS
+from predictor.cli.laws import command as laws_command
+from predictor.errors import PredictorError
+from predictor.laws import LAWS, THEMES
 
 
 def test_the_library_is_listed(predictor):
@@ -39,3 +44,135 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder):
     assert "unknown law" in refused("laws", "fit", "newton", "--results", ladder_folder, "--task", "easy")
     assert "unknown task" in refused("laws", "fit", "chinchilla", "--results", ladder_folder, "--task", "loss:c4")
     assert "has no loss" in refused("laws", "fit", "accuracy_from_loss", "--results", ladder_folder, "--task", "easy")
+
+
+BESIROGLU = "E=1.8172,A=482.01,alpha=0.3478,B=2085.43,beta=0.3658"
+
+
+def shown(*arguments):
+    """Run the sub-command in this process: a start of Python for every case would take most of the time."""
+    done = CliRunner().invoke(laws_command, [str(one) for one in ("solve", *arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def solved(*arguments):
+    return json.loads(shown(*arguments, "--json", "-"))
+
+
+def not_solved(*arguments):
+    done = CliRunner().invoke(laws_command, [str(one) for one in ("solve", *arguments)])
+    assert done.exit_code != 0
+    assert done.stdout == ""
+    return str(done.exception) if isinstance(done.exception, PredictorError) else done.stderr
+
+
+def test_the_library_is_listed_by_theme(predictor):
+    lines = predictor("laws").stdout.splitlines()
+    places = [lines.index(next(line for line in lines if line.strip() == theme)) for theme in THEMES]
+    assert places == sorted(places)
+
+
+@pytest.mark.parametrize("law", LAWS)
+def test_every_law_is_explained_in_full(law):
+    done = CliRunner().invoke(laws_command, ["show", law])
+    assert done.exit_code == 0
+    for part in (*LAWS[law].input_names, *LAWS[law].parameter_names, *LAWS[law].published, LAWS[law].source):
+        assert part in done.stdout
+
+
+def test_the_tokens_for_a_loss():
+    arguments = ("need", "chinchilla", "--find", "tokens", "--value", "2.1", "--given", "params=7B")
+    answer = solved(*arguments, "--published", "besiroglu")["answer"]
+    assert 1.8172 + 482.01 * 7e9**-0.3478 + 2085.43 * answer**-0.3658 == pytest.approx(2.1)
+    assert solved(*arguments, "--parameters", BESIROGLU)["answer"] == answer
+    assert shown(*arguments, "--parameters", BESIROGLU) == f"tokens {answer:.6g} (620B)\n"
+
+
+def test_the_loss_for_a_score_is_read_from_a_fitted_table(ladder_folder):
+    arguments = (
+        "need",
+        "accuracy_from_loss",
+        "--results",
+        ladder_folder,
+        "--task",
+        "medium",
+        "--loss-task",
+        "loss:heldout",
+    )
+    answer = solved(*arguments, "--find", "loss", "--value", "0.5")["answer"]
+    # The ladder's law: 0.25 + 0.75/(1 + exp(4·(loss - 2.6))).
+    assert answer == pytest.approx(2.6 + np.log(2) / 4, abs=0.03)
+
+
+def test_the_best_split_of_chinchillas_budget():
+    best = solved("optimum", "--published", "besiroglu", "--flops", "5.76e23")
+    assert 15 < best["tokens"] / best["params"] < 30
+    back = solved("optimum", "--published", "besiroglu", "--loss", best["loss"])
+    assert back["flops"] == pytest.approx(5.76e23, rel=1e-6)
+    text = shown("optimum", "--published", "besiroglu", "--flops", "5.76e23")
+    assert "per parameter" in text
+
+
+def test_the_critical_batch_at_a_loss():
+    answer = solved("critical-batch", "--published", "kaplan", "--loss", "1")
+    assert answer["tokens"] == pytest.approx(2e8)
+    assert "200M" in shown("critical-batch", "--published", "kaplan", "--loss", "1")
+
+
+def test_the_asymptote_of_a_published_and_of_a_fitted_law(ladder_folder):
+    assert solved("asymptote", "chinchilla", "--published", "besiroglu")["asymptote"] == pytest.approx(1.8172)
+    text = shown("asymptote", "asymptote", "--results", ladder_folder, "--task", "loss:heldout")
+    # The ladder's loss tends to 1.8; six runs of one ratio say so roughly.
+    assert float(text.split()[-1]) == pytest.approx(1.8, abs=0.3)
+
+
+def test_the_loss_along_a_schedule_falls_fastest_while_it_anneals():
+    arguments = ("--steps", "2k", "--peak", "1e-2", "--parameters", "L0=2.2,A=0.6,alpha=0.5,C=0.4", "--points", "20")
+    curve = solved("schedule", "--schedule", "wsd", *arguments)["curve"]
+    assert [row["step"] for row in curve] == list(range(100, 2001, 100))
+    drops = [a["loss"] - b["loss"] for a, b in itertools.pairwise(curve)]
+    assert drops[-1] > drops[-3]
+    assert curve[-1]["learning_rate"] == pytest.approx(1e-3)
+    assert len(shown("schedule", "--schedule", "cosine", *arguments).splitlines()) == 21
+
+
+def test_what_is_out_of_reach_is_one_line_and_json_stands_alone(refused, predictor):
+    need = (
+        "laws",
+        "solve",
+        "need",
+        "chinchilla",
+        "--find",
+        "tokens",
+        "--given",
+        "params=7B",
+        "--published",
+        "besiroglu",
+    )
+    assert "lies between 1.999 and" in refused(*need, "--value", "1.9")
+    assert json.loads(predictor(*need, "--value", "2.1", "--json", "-").stdout)["find"] == "tokens"
+
+
+def test_what_cannot_be_solved_is_said(ladder_folder):
+    need = ("need", "chinchilla", "--find", "tokens", "--given", "params=7B")
+    assert "lies between 1.999 and" in not_solved(*need, "--value", "1.9", "--published", "besiroglu")
+    assert "must come from one place; give --published hoffmann or besiroglu" in not_solved(*need, "--value", "2")
+    assert "unknown published fit" in not_solved(*need, "--value", "2", "--published", "newton")
+    assert "unknown parameter 'gamma'" in not_solved(*need, "--value", "2", "--parameters", "gamma=1")
+    assert "needs parameter B, beta" in not_solved(*need, "--value", "2", "--parameters", "E=1,A=1,alpha=1")
+    assert "alpha of chinchilla is -1; it lies in [0.02, 2]" in not_solved(
+        *need, "--value", "2", "--parameters", "E=1,A=1,alpha=-1,B=1,beta=1"
+    )
+    assert "not of the form name=number" in not_solved(*need, "--value", "2", "--parameters", "E")
+    assert "E 'x' is not a number" in not_solved(*need, "--value", "2", "--parameters", "E=x")
+    assert "does not say what to fit" in not_solved(*need, "--value", "2", "--results", ladder_folder)
+    optimum = ("optimum", "--published", "besiroglu")
+    assert "a budget or a loss is needed" in not_solved(*optimum)
+    assert "ask for a loss above 1.817" in not_solved(*optimum, "--loss", "1.5")
+    assert "tends to no finite value" in not_solved("asymptote", "knowledge_capacity", "--published", "1000_exposures")
+
+
+def test_a_law_that_reads_what_tables_lack_is_not_fitted_to_one(refused, ladder_folder):
+    line = refused("laws", "fit", "low_bit", "--results", ladder_folder, "--task", "loss:heldout")
+    assert "low_bit reads bits, which a results table does not hold" in line

@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -62,3 +64,11 @@ def test_coordinates_lead_back_to_the_parameters(law):
 def test_an_unknown_law_is_answered_with_the_closest():
     with pytest.raises(UnknownNameError, match="did you mean chinchilla"):
         get_law("chinchila")
+
+
+@pytest.mark.parametrize("law", LAWS.values(), ids=lambda law: law.name)
+def test_the_guide_shows_every_law_with_a_paper_of_its_own_or_the_same(law):
+    guide = (Path(__file__).parent.parent.parent / "docs" / "laws.md").read_text(encoding="utf-8")
+    assert f"| `{law.name}` |" in guide
+    for number in law.source.replace(",", " ").replace(";", " ").split():
+        assert "." not in number or not number[0].isdigit() or number in guide

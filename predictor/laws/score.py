@@ -1,0 +1,160 @@
+"""Laws that give a benchmark's score, from compute, size, data or a loss."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from predictor.laws.inputs import CHANCE, FLOPS, LOSS, PARAMS, TOKENS
+from predictor.laws.law import Array, Input, Law, Parameter, Values, power
+
+PRETRAINING_TOKENS = Input("tokens", "tokens", "pretraining tokens D_p, before finetuning on the task")
+
+_SCORE = "score in [0, 1]"
+
+
+def _above_chance(chance: Array, log_share: Array) -> Array:
+    return chance + (1 - chance) * np.exp(log_share)
+
+
+def _direct_log_accuracy(x: Values, p: Values) -> Array:
+    return _above_chance(x["chance"], -p["A"] * power(x["flops"], -p["alpha"]))
+
+
+def _direct_log_accuracy_nd(x: Values, p: Values) -> Array:
+    size = p["A"] * power(x["params"], -p["alpha"])
+    return _above_chance(x["chance"], -size - p["B"] * power(x["tokens"], -p["beta"]))
+
+
+def _accuracy_from_loss(x: Values, p: Values) -> Array:
+    # The exponent is held within what a float can carry: beyond it the curve is flat anyway.
+    return p["b"] + p["a"] / (1 + np.exp(np.clip(p["k"] * (x["loss"] - p["L0"]), -60, 60)))
+
+
+def _error_from_loss(x: Values, p: Values) -> Array:
+    return p["epsilon"] - p["k"] * np.exp(-p["gamma"] * x["loss"])
+
+
+def _difficulty_cluster(x: Values, p: Values) -> Array:
+    return _above_chance(x["chance"], -p["a"] * power(x["flops"], -p["b"]) - p["c"])
+
+
+def _log_law_bleu(x: Values, p: Values) -> Array:
+    # Where A·D^alpha is below one its logarithm has no such power: the score is then nothing.
+    inner = np.log(p["A"]) + p["alpha"] * np.log(x["tokens"])
+    return power(np.maximum(inner, 1e-12), p["beta"])
+
+
+LAWS = (
+    Law(
+        name="direct_log_accuracy",
+        title="score from compute, in one step",
+        text="-ln((Acc - g)/(1 - g)) = A·C^-alpha",
+        inputs=(FLOPS, CHANCE),
+        output=_SCORE,
+        parameters=(
+            Parameter("A", "weight of the compute term", 1e-6, 1e30, (1e1, 1e5), "log"),
+            Parameter("alpha", "exponent of compute", 1e-4, 2, (0.06, 0.3), "log"),
+        ),
+        formula=_direct_log_accuracy,
+        source="Krajewski et al. 2025, arXiv 2512.08894",
+        gives="score",
+    ),
+    Law(
+        name="direct_log_accuracy_nd",
+        title="score from size and data, in one step",
+        text="-ln((Acc - g)/(1 - g)) = A·N^-alpha + B·D^-beta",
+        inputs=(PARAMS, TOKENS, CHANCE),
+        output=_SCORE,
+        parameters=(
+            Parameter("A", "weight of the size term", 1e-6, 1e20, (1e1, 1e4), "log"),
+            Parameter("alpha", "exponent of size", 1e-3, 2, (0.15, 0.5), "log"),
+            Parameter("B", "weight of the data term", 1e-6, 1e20, (1e1, 1e4), "log"),
+            Parameter("beta", "exponent of data", 1e-3, 2, (0.15, 0.5), "log"),
+        ),
+        formula=_direct_log_accuracy_nd,
+        source="Krajewski et al. 2025, arXiv 2512.08894",
+        gives="score",
+    ),
+    Law(
+        name="accuracy_from_loss",
+        title="score from loss, a falling sigmoid",
+        text="Acc = b + a / (1 + exp(k·(L - L0)))",
+        inputs=(LOSS,),
+        output=_SCORE,
+        parameters=(
+            Parameter("b", "score at high loss, near chance", 0, 1, (0.0, 0.5), linear=True),
+            Parameter("a", "what is gained from there to loss zero", 0, 1, (0.4, 0.9), linear=True),
+            Parameter("k", "steepness, per unit of loss", 1e-2, 1e3, (1.0, 8.0), "log"),
+            Parameter("L0", "loss at half of the gain", -5, 20, (0.3, 2.0)),
+        ),
+        formula=_accuracy_from_loss,
+        source="Bhagia et al. 2024, arXiv 2412.04403",
+        gives="score",
+    ),
+    Law(
+        name="error_from_loss",
+        title="error from loss, a rising exponential",
+        text="Err = epsilon - k·exp(-gamma·L)",
+        inputs=(LOSS,),
+        output="top-1 error in [0, 1]",
+        parameters=(
+            Parameter("epsilon", "error at high loss", 0, 1, (0.5, 0.95), linear=True),
+            Parameter("k", "weight of the exponential", 1e-4, 1e4, (0.5, 10.0), "log", linear=True),
+            Parameter("gamma", "decay, per unit of loss", 1e-3, 1e2, (0.4, 2.0), "log"),
+        ),
+        formula=_error_from_loss,
+        source="Gadre et al. 2024, arXiv 2403.08540",
+        gives="error",
+        published={
+            "c4": {"epsilon": 0.850, "k": 2.08, "gamma": 0.756},
+            "redpajama": {"epsilon": 0.857, "k": 2.21, "gamma": 0.715},
+            "refinedweb": {"epsilon": 0.865, "k": 2.21, "gamma": 0.707},
+        },
+    ),
+    Law(
+        name="difficulty_cluster",
+        title="score of a cluster of items of like difficulty, from compute",
+        text="Acc = g + (1 - g)·exp(-a·C^-b - c)",
+        inputs=(FLOPS, CHANCE),
+        output=_SCORE,
+        parameters=(
+            Parameter("a", "weight of the compute term", 1e-6, 1e30, (1e1, 1e5), "log"),
+            Parameter("b", "exponent of compute", 1e-4, 2, (0.06, 0.3), "log"),
+            Parameter("c", "what no compute removes, as minus the logarithm of the score", 0, 10, (0.0, 0.5)),
+        ),
+        formula=_difficulty_cluster,
+        source="Xu et al. 2025, arXiv 2502.17262",
+        gives="score",
+    ),
+    Law(
+        name="pass_until",
+        title="expected pass rate under sampling, from size",
+        text="-ln PU = c·N^-alpha",
+        inputs=(PARAMS,),
+        output="expected pass rate in [0, 1]",
+        parameters=(
+            Parameter("c", "weight of the size term", 1e-6, 1e20, (1e1, 1e5), "log"),
+            Parameter("alpha", "exponent of size", 1e-3, 2, (0.1, 0.5), "log"),
+        ),
+        formula=lambda x, p: np.exp(-p["c"] * power(x["params"], -p["alpha"])),
+        source="Hu et al. 2023, arXiv 2310.03262",
+        # Sampling resolves pass rates far below a percent, and those of small models carry the trend.
+        fit_scale="log",
+        gives="score",
+    ),
+    Law(
+        name="log_law_bleu",
+        title="translation score after finetuning, from pretraining data",
+        text="score = (ln(A·D_p^alpha))^beta",
+        inputs=(PRETRAINING_TOKENS,),
+        output="BLEU or a like score, in points",
+        parameters=(
+            Parameter("A", "weight of the data", 1e-9, 1e9, (1e-2, 1e1), "log"),
+            Parameter("alpha", "exponent of the data within the logarithm", 1e-3, 10, (0.1, 1.0), "log"),
+            Parameter("beta", "exponent of the logarithm", 0.05, 10, (0.8, 2.0), "log"),
+        ),
+        formula=_log_law_bleu,
+        source="Isik et al. 2024, arXiv 2402.04177",
+        gives="other",
+    ),
+)
