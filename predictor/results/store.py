@@ -215,7 +215,8 @@ class Store:
         tables, damaged = [], []
         for path in files:
             try:
-                tables.append(pq.ParquetFile(path).read().replace_schema_metadata(None))
+                # Threads cost more than they save on files of a few rows.
+                tables.append(pq.ParquetFile(path).read(use_threads=False).replace_schema_metadata(None))
             except (pa.ArrowInvalid, OSError) as error:
                 if isinstance(error, PermissionError):
                     raise StoreError(f"{path} may not be read", _PERMISSION) from None
