@@ -51,7 +51,10 @@ def test_links_lead_to_files_that_exist(page):
     [
         (predictor.evaluation, {"Outcome", "Status", "evaluate", "status"}),
         (predictor.results, {"Results", "TaskInfo", "read_results"}),
-        (predictor.laws, {"LAWS", "Input", "Law", "Parameter", "get_law"}),
+        (
+            predictor.laws,
+            {"LAWS", "THEMES", "Input", "Law", "Parameter", "complete_inputs", "get_law", "laws_by_theme"},
+        ),
         (
             predictor.fitting,
             {"BatchFit", "Draws", "LawBatch", "LawFit", "Prior"}

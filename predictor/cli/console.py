@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-import json
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
-from typing import Any
-
-from predictor.errors import InputError
 
 _log = logging.getLogger("predictor")
 
@@ -36,22 +31,6 @@ def progress(description: str, total: int) -> Iterator[Callable[[str], None]]:
 def say(line: str) -> None:
     """Tell the user a line, on stderr."""
     _logger().info(line)
-
-
-def write_json(value: Any, out: str) -> None:
-    """Write a value as JSON to a file, or to stdout for `-`.
-
-    Raises:
-        InputError: the file cannot be written.
-    """
-    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
-    if out == "-":
-        print(text)
-        return
-    try:
-        Path(out).write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out} cannot be written ({error.strerror})", "give another path, or - for stdout") from None
 
 
 def _bar(description: str, total: int) -> Iterator[Callable[[str], None]]:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import click
 
-from predictor.cli.console import progress, say, write_json
+from predictor.cli.console import progress, say
+from predictor.cli.options import write_json
 from predictor.project import DEFAULT_CONFIG
 
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.console import write_json
+from predictor.cli.options import write_json
 from predictor.project import DEFAULT_CONFIG
 
 if TYPE_CHECKING:

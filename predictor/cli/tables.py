@@ -89,7 +89,6 @@ def print_comparison(forecast: Forecast, truth: dict[str, float]) -> None:
     for name in ("largest run", "forecast", "80 %", "truth", "error", "inside"):
         table.add_column(name, justify="right", no_wrap=True)
     table.add_column("grade", justify="center")
-    table.add_column("why", overflow="fold")
     known = [one for one in forecast.forecasts if one.task in truth]
     for one in known:
         score, (low, high) = truth[one.task], one.intervals["80"]
@@ -102,7 +101,6 @@ def print_comparison(forecast: Forecast, truth: dict[str, float]) -> None:
             f"{100 * (one.median - score):+.1f}",
             "yes" if low <= score <= high else "no",
             one.grade,
-            one.why,
         )
     console().print(table)
     errors = [abs(one.median - truth[one.task]) for one in known]
