@@ -116,13 +116,13 @@ def choose_family(results: Results, family: str | None) -> tuple[str, str | None
         if family not in families:
             raise UnknownNameError("family", family, families, str(results.path))
         return family, None
+    if len(families) == 1:
+        return str(families[0]), None
     compute = evals["params"].astype(float) * evals["tokens"].astype(float)
     ranked = pd.DataFrame({"family": evals["family"], "run": evals["run"], "compute": compute}).groupby("family")
     table = ranked.agg(runs=("run", "nunique"), compute=("compute", "max")).reset_index()
     table = table.sort_values(["runs", "compute", "family"], ascending=[False, False, True], kind="stable")
     chosen = str(table["family"].iloc[0])
-    if len(families) == 1:
-        return chosen, None
     return chosen, f"family {chosen} was chosen of {', '.join(sorted(families))}; name another with --family"
 
 

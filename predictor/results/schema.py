@@ -84,8 +84,11 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         table, share & ~table["value"].between(0.0, 1.0), "a score outside [0, 1]", source, "divide percents by 100"
     )
     _refuse(table, table["stderr"] < 0, "a negative stderr", source)
-    sizes = table.groupby(["family", "run"])["params"].transform("nunique")
-    _refuse(table, sizes > 1, "one run name for two sizes", source, "give each training run a name of its own")
+    named = table[["family", "run", "params"]].drop_duplicates()
+    twice = named[named.duplicated(["family", "run"])]
+    if len(twice):
+        name = twice["run"].iloc[0]
+        raise InputError(f"{source} has one run name, {name}, for two sizes", "give each training run its own name")
     rest = [name for name in table.columns if name not in COLUMNS]
     return table[[*COLUMNS, *rest]].reset_index(drop=True)
 
@@ -95,13 +98,14 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
         if name != "family" and column.isna().any():
             raise InputError(f"{source}: column {name} is empty in row {_first(column.isna())}", "fill it in")
         return column if column.dtype == "str" and name != "family" else column.fillna("default").astype(str)
-    if column.dtype == kind and kind != "Int64":
+    if column.dtype == kind:
         # Already typed, as in tables that this package wrote: only missing values are left to look for.
         return column
     numbers = pd.to_numeric(column, errors="coerce").astype("Float64")
     broken = numbers.isna() & column.notna()
-    # NaN is a missing score, a word is a mistake.
-    broken &= ~column.astype(str).str.strip().str.lower().isin(["", "nan", "none", "null", "na", "<na>"])
+    if broken.any():
+        # NaN is a missing score, a word is a mistake.
+        broken &= ~column.astype(str).str.strip().str.lower().isin(["", "nan", "none", "null", "na", "<na>"])
     if broken.any():
         row = _first(broken)
         raise InputError(

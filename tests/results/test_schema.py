@@ -42,7 +42,7 @@ def test_numbers_written_as_text_are_read():
         (table(tokens=-1), "negative tokens"),
         (table(task=None), "column task is empty"),
         (table(stderr=-0.1), "negative stderr"),
-        (pd.DataFrame([ROW, {**ROW, "params": 2000}]), "one run name for two sizes"),
+        (pd.DataFrame([ROW, {**ROW, "params": 2000}]), "one run name, a, for two sizes"),
     ],
 )
 def test_a_wrong_table_is_refused_by_name(frame, message):

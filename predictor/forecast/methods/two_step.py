@@ -6,7 +6,7 @@ The loss is the task's own (of its right answers) or one of held-out text.
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -31,6 +31,11 @@ class LossLaws:
     law: LawBatch
     params: float
     tokens: float
+
+    def only(self, row: int) -> LossLaws:
+        """Keep one of the losses."""
+        law = replace(self.law, coordinates=self.law.coordinates[[row]], misfit=self.law.misfit[[row]])
+        return replace(self, law=law)
 
     def predict(self, params: float, tokens: float) -> Array:
         """Predict the losses, shape (losses, 1 + R)."""
@@ -174,7 +179,9 @@ class TwoStepHeldoutLoss:
         rows = _most_complete(panel)
         point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
         chosen = int(rows[np.argmin(point.law.misfit)])
-        losses = fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
+        losses = point.only(int(np.argmin(point.law.misfit)))
+        if resampling.resamples:
+            losses = fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
         loss = np.broadcast_to(panel.heldout_loss[chosen], panel.score.shape)
         links = fit_links(panel, loss, resampling, self.name)
         return FittedTwoStep(losses, links, np.zeros(len(panel.series), dtype=np.intp))
