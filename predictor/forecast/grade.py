@@ -12,6 +12,8 @@ Array = NDArray[np.float64]
 LETTERS = (("A", 0.02), ("B", 0.035), ("C", 0.05), ("D", 0.08), ("E", np.inf))
 # With fewer runs than this no letter above D is given: the backtest has next to nothing to stand on.
 RUNS_FOR_TRUST = 5
+# Share from which on a benchmark counts as solved.
+SATURATED = 0.97
 
 
 def not_forecastable(score: Array, stderr: Array, compute: Array, chance: float | None) -> str | None:
@@ -29,12 +31,13 @@ def not_forecastable(score: Array, stderr: Array, compute: Array, chance: float 
     if chance is not None and upper.mean() - chance < 2 * error / np.sqrt(upper.size) + 0.005:
         return f"the largest runs are still at chance ({chance:.2f})"
     spread = float(score.max() - score.min())
-    if spread < 2.5 * error:
+    # Scores that do not move because nothing is left to gain are forecast easily.
+    if spread < 2.5 * error and upper.mean() < SATURATED:
         return f"scores differ by {100 * spread:.1f} points over the ladder, within their noise of {100 * error:.1f}"
     if score.size >= 4:
         # Spearman's, by hand of pandas: importing scipy.stats would take longer than a whole query.
         rank = float(np.corrcoef(np.arange(score.size), pd.Series(score).rank())[0, 1])
-        if rank < 0.3:
+        if rank < 0.3 and upper.mean() < SATURATED:
             return f"scores do not rise with compute (rank correlation {rank:.2f})"
     return None
 

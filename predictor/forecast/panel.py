@@ -137,6 +137,8 @@ def build_panel(results: Results, family: str) -> Panel:
     """
     evals = results.evals
     rows = evals[(evals["family"] == family) & (evals["tokens"] > 0)]
+    if rows.empty:
+        raise ForecastError(f"family {family} of {results.path} has no trained checkpoint", "tokens are 0 in every row")
     headline = {name: info.metric for name, info in results.tasks.items() if is_share(info.metric)}
     is_loss = rows["task"].str.startswith(LOSS_PREFIX)
     wanted = rows["metric"].eq(rows["task"].map(headline)) & ~is_loss
@@ -151,6 +153,12 @@ def build_panel(results: Results, family: str) -> Panel:
     if rows["run"].nunique() < 2:
         raise ForecastError(
             f"family {family} of {results.path} has only one run ({rows['run'].iloc[0]})",
+            "a forecast needs at least two runs of different compute, better five or more",
+        )
+    compute = rows["params"].astype(float) * rows["tokens"].astype(float)
+    if compute.max() < 1.01 * compute.min():
+        raise ForecastError(
+            f"all runs of family {family} of {results.path} have the same compute",
             "a forecast needs at least two runs of different compute, better five or more",
         )
     rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))

@@ -12,8 +12,10 @@ def write_text_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name and rename it; an existing file is replaced only when all is written.
 
     Raises:
-        InputError: the folder is missing or not writable.
+        InputError: the path is a folder, or its folder is missing or not writable.
     """
+    if path.is_dir():
+        raise InputError(f"{path} is a folder", "name a file in it")
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:

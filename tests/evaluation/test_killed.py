@@ -31,7 +31,7 @@ def score_files(store):
 
 def start(command, config, store):
     arguments = [command, "evaluate", "--once", "--config", config, "--store", store]
-    # A session of its own, so that a kill takes the workers, too, if there are any.
+    # A process group of its own, so that a kill takes the workers, too, if there are any.
     return subprocess.Popen(
         arguments, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True
     )

@@ -73,6 +73,15 @@ def test_a_model_inside_the_ladder_is_forecast_by_the_runs_around_it(results):
         assert one.median == pytest.approx(true_score(3e8, 40 * 3e8, middle=MIDDLES[one.task]), abs=0.03)
 
 
+def test_a_solved_benchmark_is_forecast_to_stay_solved(tmp_path, draw_ladder):
+    frame = draw_ladder()
+    frame.loc[frame["task"] == "easy", "value"] = [0.98, 0.99, 1.0, 0.99, 1.0, 1.0]
+    frame.to_parquet(tmp_path / "table.parquet")
+    (one,) = forecast(read_results(tmp_path / "table.parquet"), **TARGET, tasks=["easy"]).forecasts
+    assert one.grade != "F"
+    assert one.median > 0.98
+
+
 def test_scores_below_chance_are_not_forecast(tmp_path, draw_ladder):
     frame = draw_ladder()
     frame.loc[frame["task"] == "hard", "value"] = [0.19, 0.2, 0.2, 0.21, 0.21, 0.22]

@@ -78,6 +78,16 @@ def test_one_run_is_no_ladder(tmp_path):
         build_panel(read(tmp_path, pd.DataFrame(run("a", [10, 20], None, [0.5, 0.6]))), "f")
 
 
+def test_runs_of_one_compute_are_no_ladder(tmp_path):
+    with pytest.raises(ForecastError, match="have the same compute"):
+        build_panel(read(tmp_path, pd.DataFrame(run("a", [10], 10, [0.5]) + run("b", [10], 10, [0.6]))), "f")
+
+
+def test_untrained_checkpoints_are_no_ladder(tmp_path):
+    with pytest.raises(ForecastError, match="no trained checkpoint"):
+        build_panel(read(tmp_path, pd.DataFrame(run("a", [0], 10, [0.5]) + run("b", [0], 10, [0.6]))), "f")
+
+
 def test_losses_alone_are_no_benchmark(tmp_path):
     rows = [
         {**row, "task": "loss:c4", "metric": "nll"} for row in run("a", [10], 10, [3.0]) + run("b", [20], 20, [2.5])
