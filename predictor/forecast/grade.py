@@ -30,14 +30,16 @@ def not_forecastable(score: Array, stderr: Array, compute: Array, chance: float 
     upper = score[-max(2, score.size // 3) :]
     if chance is not None and upper.mean() - chance < 2 * error / np.sqrt(upper.size) + 0.005:
         return f"the largest runs are still at chance ({chance:.2f})"
+    if upper.mean() >= SATURATED:
+        # Scores that do not move because nothing is left to gain are forecast easily.
+        return None
     spread = float(score.max() - score.min())
-    # Scores that do not move because nothing is left to gain are forecast easily.
-    if spread < 2.5 * error and upper.mean() < SATURATED:
+    if spread < 2.5 * error:
         return f"scores differ by {100 * spread:.1f} points over the ladder, within their noise of {100 * error:.1f}"
     if score.size >= 4:
         # Spearman's, by hand of pandas: importing scipy.stats would take longer than a whole query.
         rank = float(np.corrcoef(np.arange(score.size), pd.Series(score).rank())[0, 1])
-        if rank < 0.3 and upper.mean() < SATURATED:
+        if rank < 0.3:
             return f"scores do not rise with compute (rank correlation {rank:.2f})"
     return None
 
