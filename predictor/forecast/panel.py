@@ -214,10 +214,15 @@ def build_panel(results: Results, family: str) -> Panel:
         series=tuple(series),
         score=np.array(score),
         stderr=np.array(stderr),
-        task_loss=np.array(loss),
+        task_loss=_positive(np.array(loss)),
         heldout=tuple(heldout),
-        heldout_loss=np.array(heldout_loss).reshape(len(heldout), count),
+        heldout_loss=_positive(np.array(heldout_loss).reshape(len(heldout), count)),
     )
+
+
+def _positive(losses: Array) -> Array:
+    """Take losses of zero for missing: a law of a loss is fitted to logarithms."""
+    return np.where(losses > 0, losses, np.nan)
 
 
 def binomial_error(score: Array, n_items: int | None) -> Array:

@@ -83,7 +83,9 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     _refuse(
         table, share & ~table["value"].between(0.0, 1.0), "a score outside [0, 1]", source, "divide percents by 100"
     )
+    _refuse(table, table["metric"].isin(LOSS_METRICS) & (table["value"] < 0), "a negative loss", source)
     _refuse(table, table["stderr"] < 0, "a negative stderr", source)
+    _refuse(table, table["n_items"] <= 0, "n_items that are not positive", source)
     named = table[["family", "run", "params"]].drop_duplicates()
     twice = named[named.duplicated(["family", "run"])]
     if len(twice):

@@ -73,6 +73,14 @@ def test_a_model_inside_the_ladder_is_forecast_by_the_runs_around_it(results):
         assert one.median == pytest.approx(true_score(3e8, 40 * 3e8, middle=MIDDLES[one.task]), abs=0.03)
 
 
+def test_losses_of_zero_are_refused_and_not_fitted(results):
+    evals = results.evals
+    evals.loc[evals["metric"] == "nll", "value"] = 0.0
+    for one in forecast(results, **TARGET).forecasts:
+        assert "no held-out loss" in one.refused["two_step_heldout"]
+        assert 0 <= one.median <= 1
+
+
 def test_a_solved_benchmark_is_forecast_to_stay_solved(tmp_path, draw_ladder):
     frame = draw_ladder()
     frame.loc[frame["task"] == "easy", "value"] = [0.98, 0.99, 1.0, 0.99, 1.0, 1.0]

@@ -42,6 +42,8 @@ def test_numbers_written_as_text_are_read():
         (table(tokens=-1), "negative tokens"),
         (table(task=None), "column task is empty"),
         (table(stderr=-0.1), "negative stderr"),
+        (table(n_items=-5), "n_items that are not positive"),
+        (table(task="loss:c4", metric="nll", value=-1.0), "a negative loss"),
         (pd.DataFrame([ROW, {**ROW, "params": 2000}]), "one run name, a, for two sizes"),
     ],
 )
