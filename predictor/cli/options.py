@@ -42,7 +42,10 @@ class TaskList(click.ParamType):
         """Split the names."""
         if isinstance(value, tuple):
             return value
-        return tuple(name.strip() for name in str(value).split(",") if name.strip())
+        names = tuple(name.strip() for name in str(value).split(",") if name.strip())
+        if not names:
+            self.fail("names no task", param, ctx)
+        return names
 
 
 def results_option(required: bool = True) -> Callable[[F], F]:
@@ -68,7 +71,14 @@ def target_options(command: F) -> F:
             click.option(
                 "--method", default="auto", show_default=True, metavar="NAME", help="One method instead of all."
             ),
-            click.option("--seed", type=int, default=0, show_default=True, metavar="S", help="Seed of the resampling."),
+            click.option(
+                "--seed",
+                type=click.IntRange(min=0),
+                default=0,
+                show_default=True,
+                metavar="S",
+                help="Seed of the resampling.",
+            ),
         )
     ):
         command = option(command)

@@ -100,7 +100,7 @@ class Store:
         return _write(scores.assign(**stamp), self.pair_path("scores", *place), identity)
 
     def write_imported(self, scores: pd.DataFrame, source: dict[str, Any]) -> Path:
-        """Write scores of others; the same rows always land in the same file.
+        """Write scores of others; the same rows always land in the same file, with the time of the latest import.
 
         Raises:
             StoreError: the store cannot be written to.
@@ -114,7 +114,8 @@ class Store:
             checkpoint="",
             scored_at=datetime.now(UTC).isoformat(timespec="milliseconds"),
         )
-        return path if is_whole(path) else _write(stamped, path, source)
+        # Written anew even if it is there: scores imported again are the latest, and the latest count.
+        return _write(stamped, path, source)
 
     def write_tasks(self, rows: pd.DataFrame) -> None:
         """Merge rows into `tasks.parquet` by (task, num_fewshot); nothing is written when nothing changes."""

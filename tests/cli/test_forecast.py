@@ -77,6 +77,12 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder, tmp_path, d
 
 def test_a_file_that_cannot_be_written_leaves_what_was_there(refused, predictor, ladder_folder, tmp_path):
     assert "cannot be written" in refused("forecast", "--results", ladder_folder, *TARGET, "--json", "no/such/out.json")
+    (tmp_path / "file.txt").write_text("kept")
+    assert "cannot be written" in refused(
+        "forecast", "--results", ladder_folder, *TARGET, "--json", "file.txt/out.json"
+    )
+    assert "names no task" in refused("forecast", "--results", ladder_folder, *TARGET, "--tasks", ",")
+    assert "--seed" in refused("forecast", "--results", ladder_folder, *TARGET, "--seed", "-1")
     assert "is a folder" in refused("forecast", "--results", ladder_folder, *TARGET, "--json", ".")
     (tmp_path / "out.json").write_text("kept")
     refused("forecast", "--results", ladder_folder, *TARGET, "--tasks", "esy", "--json", "out.json")
