@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import click
 
 from predictor.cli.console import progress, say
 from predictor.cli.options import write_json
 from predictor.project import DEFAULT_CONFIG
+
+if TYPE_CHECKING:
+    from predictor.evaluation import Outcome
+    from predictor.results.ledger import PairKey
 
 
 @click.command()
@@ -84,13 +90,9 @@ def command(
     return 1 if outcome.failed else 0
 
 
-def _as_json(outcome: object) -> dict[str, object]:
-    from predictor.evaluation import Outcome
-
-    assert isinstance(outcome, Outcome)
-
-    def named(key: object, reason: str | None = None) -> dict[str, object]:
-        fields = {name: getattr(key, name) for name in ("run", "step", "task", "identity")}
+def _as_json(outcome: Outcome) -> dict[str, object]:
+    def named(key: PairKey, reason: str | None = None) -> dict[str, object]:
+        fields = {"run": key.run, "step": key.step, "task": key.task, "identity": key.identity}
         return fields if reason is None else {**fields, "reason": reason}
 
     return {

@@ -20,11 +20,9 @@ def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.
 
     Metrics are lm-eval's, by their names without the filter (those of other filters than the suite's keep it, as
     `exact_match,flexible-extract`). Derived from the items are, for answers scored by log-likelihood, `nll_answer`
-    (nats
-    of the right answer, mean over items) and `bpb` (bits per UTF-8 byte of the right answer with its leading space,
-    mean
-    over items), and for losses `bpb` (lm-eval's bits_per_byte: all bits over all bytes) and `nll` (nats per token of
-    the model's tokenizer: all nats over all tokens).
+    (nats of the right answer, mean over items) and `bpb` (bits per UTF-8 byte of the right answer with its leading
+    space, mean over items), and for losses `bpb` (lm-eval's bits_per_byte: all bits over all bytes) and `nll` (nats
+    per token of the model's tokenizer: all nats over all tokens).
 
     Args:
         result: what `Harness.run` returned.

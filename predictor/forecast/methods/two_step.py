@@ -49,8 +49,7 @@ def fit_losses(panel: Panel, losses: Array, names: list[str], resampling: Resamp
     it leaves open shows in the spread of the resamples.
     """
     params, tokens = (float(np.exp(np.mean(np.log(values)))) for values in (panel.params, panel.tokens))
-    usable = np.where(np.isfinite(losses) & (losses > 0), losses, np.nan)
-    lowest, middle = np.nanmin(usable, axis=1), np.nanmedian(usable, axis=1)
+    lowest, middle = np.nanmin(losses, axis=1), np.nanmedian(losses, axis=1)
     ones = np.ones_like(lowest)
     term = np.log(0.15 * middle)
     mean = np.stack([np.log(0.6 * lowest), term, np.log(0.3) * ones, term, np.log(0.3) * ones], axis=1)
@@ -69,7 +68,7 @@ def fit_losses(panel: Panel, losses: Array, names: list[str], resampling: Resamp
             "params": np.broadcast_to(panel.params / params, shape),
             "tokens": np.broadcast_to(panel.tokens / tokens, shape),
         },
-        usable,
+        losses,
         np.full(shape, _LOSS_ERROR),
         np.stack(starts, axis=1),
         Prior(mean, sd, lower, upper),
@@ -178,8 +177,8 @@ class TwoStepHeldoutLoss:
         """Fit the laws of the complete held-out losses, choose the one that misfits least, link all series to it."""
         rows = _most_complete(panel)
         point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
-        chosen = int(rows[np.argmin(point.law.misfit)])
-        losses = point.only(int(np.argmin(point.law.misfit)))
+        best = int(np.argmin(point.law.misfit))
+        chosen, losses = int(rows[best]), point.only(best)
         if resampling.resamples:
             losses = fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
         loss = np.broadcast_to(panel.heldout_loss[chosen], panel.score.shape)
