@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
+from math import isfinite
 from typing import Any, TypeVar
 
 import click
@@ -13,6 +15,11 @@ from predictor.laws import Law, get_law
 from predictor.quantity import format_quantity, parse_quantity
 
 F = TypeVar("F", bound=Callable[..., Any])
+
+# Resamples of a fitted law, of which the central 80 % are shown.
+_RESAMPLES = 400
+# The answer stands alone on the first line, for scripts that read it.
+_LINE = "\n"
 
 
 class Assignments(click.ParamType):
@@ -40,9 +47,9 @@ class Assignments(click.ParamType):
         return found
 
 
-_ASSIGNMENTS = Assignments()
+ASSIGNMENTS = Assignments()
 _GIVEN = click.option(
-    "--given", type=_ASSIGNMENTS, default="", metavar="a=1,b=2", help="The other inputs, as params=7B,chance=0.25."
+    "--given", type=ASSIGNMENTS, default="", metavar="a=1,b=2", help="The other inputs, as params=7B,chance=0.25."
 )
 _JSON = click.option("--json", "json_path", metavar="OUT.json", help="Write JSON; '-' for standard output.")
 
@@ -52,7 +59,7 @@ def parameter_options(command: F) -> F:
     for option in reversed(
         (
             click.option(
-                "--parameters", type=_ASSIGNMENTS, metavar="a=1,b=2", help="The law's parameters, as E=1.8,A=482,…"
+                "--parameters", type=ASSIGNMENTS, metavar="a=1,b=2", help="The law's parameters, as E=1.8,A=482,…"
             ),
             click.option(
                 "--published",
@@ -70,11 +77,36 @@ def parameter_options(command: F) -> F:
     return command
 
 
-def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
+@dataclass(frozen=True)
+class Chosen:
+    """A law's parameters, and their resamples where they come from a fit that determines them."""
+
+    parameters: dict[str, float]
+    draws: list[dict[str, float]] | None = None
+
+    def intervals(self, answer: Callable[[dict[str, float]], float]) -> tuple[float | None, float | None] | None:
+        """Give the 80 % interval of an answer over the resamples; an end that is out of reach is None."""
+        if self.draws is None:
+            return None
+        found = []
+        for parameters in self.draws:
+            try:
+                found.append(answer(parameters))
+            except PredictorError:
+                # What a resample never reaches lies beyond every number.
+                found.append(float("inf"))
+        ordered = sorted(found)
+        ends = ordered[int(0.1 * len(ordered))], ordered[min(int(0.9 * len(ordered)), len(ordered) - 1)]
+        low, high = (one if isfinite(one) else None for one in ends)
+        return low, high
+
+
+def chosen_parameters(law: Law, options: dict[str, Any]) -> Chosen:
     """Take a law's parameters from the one of `parameter_options` that was used.
 
     Raises:
-        InputError: none or several were used, or a parameter is missing or out of its bounds.
+        InputError: none or several were used, a parameter is missing or out of its bounds, or a table is too small to
+            determine any.
         UnknownNameError: the law has no such parameter.
     """
     parameters, published, results = options["parameters"], options["published"], options["results"]
@@ -85,7 +117,7 @@ def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
             f"give {known}--parameters {'=…,'.join(law.parameter_names)}=…, or --results and --task",
         )
     if published is not None:
-        return law.published_values(published)
+        return Chosen(law.published_values(published))
     if parameters is not None:
         for name in parameters:
             if name not in law.parameter_names:
@@ -98,7 +130,7 @@ def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
                 raise InputError(
                     f"parameter {parameter.name} of {law.name} is {value:g}", f"it lies in [{low:g}, {high:g}]"
                 )
-        return dict(parameters)
+        return Chosen(dict(parameters))
     if options["task"] is None:
         raise InputError("--results alone does not say what to fit", "name a benchmark or a loss with --task")
     from predictor.forecast.law_table import fit_law_to_results
@@ -112,9 +144,18 @@ def chosen_parameters(law: Law, options: dict[str, Any]) -> dict[str, float]:
         loss=options["loss_task"],
         family=options["family"],
     )
+    if fit.freedom == 0:
+        raise InputError(
+            f"{fit.observations} observations do not determine {', '.join(fit.undetermined)} of {law.name}",
+            "score more runs or solve a simpler law",
+        )
     if fit.undetermined:
+        # Resamples of what is open spread by where their search stops, not by what the data allow.
         click.echo(f"note: the data leave {', '.join(fit.undetermined)} open, the answer leans on them", err=True)
-    return fit.parameters
+        return Chosen(fit.parameters)
+    from predictor.fitting import resample_fit
+
+    return Chosen(fit.parameters, resample_fit(fit, _RESAMPLES).parameters())
 
 
 @click.group()
@@ -146,13 +187,15 @@ def need(law: str, find: str, value: float, given: dict[str, float], json_path: 
     from predictor.laws.solve import solve_for
 
     found = get_law(law)
-    parameters = chosen_parameters(found, options)
+    chosen = chosen_parameters(found, options)
+    parameters = chosen.parameters
     answer = solve_for(found, parameters, find, value, given)
+    ends = chosen.intervals(lambda drawn: solve_for(found, drawn, find, value, given))
     if json_path is not None:
         record = {"law": law, "parameters": parameters, "value": value, "given": given, "find": find, "answer": answer}
-        write_json(record, json_path)
+        write_json({**record, "interval_80": ends}, json_path)
     if json_path != "-":
-        click.echo(f"{find} {_number(answer)}")
+        click.echo(f"{find} {_number(answer)}{_shown(ends, before=_LINE)}")
 
 
 @solve.command()
@@ -168,20 +211,28 @@ def optimum(flops: float | None, loss: float | None, json_path: str | None, **op
       predictor laws solve optimum --published besiroglu --flops 5.76e23
       predictor laws solve optimum --results evals.parquet --task loss:c4_val --loss 2.5
     """
-    from predictor.laws.solve import cheapest_for_loss, compute_optimum
+    from predictor.laws.solve import Optimum, cheapest_for_loss, compute_optimum
 
     if (flops is None) == (loss is None):
         raise InputError("a budget or a loss is needed, and not both", "give --flops or --loss")
-    parameters = chosen_parameters(get_law("chinchilla"), options)
-    best = compute_optimum(parameters, flops) if flops is not None else cheapest_for_loss(parameters, float(loss or 0))
-    record = {name: getattr(best, name) for name in ("flops", "params", "tokens", "loss")}
+    chosen = chosen_parameters(get_law("chinchilla"), options)
+
+    def split(parameters: dict[str, float]) -> Optimum:
+        return compute_optimum(parameters, flops) if flops is not None else cheapest_for_loss(parameters, loss or 0.0)
+
+    best = split(chosen.parameters)
+    names = ("flops", "params", "tokens", "loss")
+    record: dict[str, Any] = {name: getattr(best, name) for name in names}
+    ends = {name: chosen.intervals(lambda drawn, name=name: getattr(split(drawn), name)) for name in names}  # type: ignore[misc]
     if json_path is not None:
-        write_json({"law": "chinchilla", "parameters": parameters, **record}, json_path)
+        write_json({"law": "chinchilla", "parameters": chosen.parameters, **record, "intervals_80": ends}, json_path)
     if json_path != "-":
-        click.echo(f"flops  {best.flops:.4g}")
-        click.echo(f"params {_number(best.params)}")
-        click.echo(f"tokens {_number(best.tokens)}, {best.tokens / best.params:.3g} per parameter")
-        click.echo(f"loss   {best.loss:.4f}")
+        given = "flops" if flops is not None else "loss"
+        shown = {name: "" if name == given else _shown(ends[name]) for name in names}
+        click.echo(f"flops  {best.flops:.4g}{shown['flops']}")
+        click.echo(f"params {_number(best.params)}{shown['params']}")
+        click.echo(f"tokens {_number(best.tokens)}, {best.tokens / best.params:.3g} per parameter{shown['tokens']}")
+        click.echo(f"loss   {best.loss:.4f}{shown['loss']}")
 
 
 @solve.command("critical-batch")
@@ -196,7 +247,7 @@ def critical_batch(loss: float, json_path: str | None, **options: Any) -> None:
       predictor laws solve critical-batch --published kaplan --loss 2.5
     """
     law = get_law("kaplan_critical_batch")
-    parameters = chosen_parameters(law, options)
+    parameters = chosen_parameters(law, options).parameters
     answer = float(law.evaluate(parameters, {"loss": loss}))
     if json_path is not None:
         write_json({"law": law.name, "parameters": parameters, "loss": loss, "tokens": answer}, json_path)
@@ -220,12 +271,14 @@ def asymptote(law: str, given: dict[str, float], json_path: str | None, **option
     from predictor.laws.solve import asymptote as limit_of
 
     found = get_law(law)
-    parameters = chosen_parameters(found, options)
-    answer = limit_of(found, parameters, given)
+    chosen = chosen_parameters(found, options)
+    answer = limit_of(found, chosen.parameters, given)
+    ends = chosen.intervals(lambda drawn: limit_of(found, drawn, given))
     if json_path is not None:
-        write_json({"law": law, "parameters": parameters, "given": given, "asymptote": answer}, json_path)
+        record = {"law": law, "parameters": chosen.parameters, "given": given, "asymptote": answer}
+        write_json({**record, "interval_80": ends}, json_path)
     if json_path != "-":
-        click.echo(f"{law} tends to {answer:.6g}")
+        click.echo(f"{law} tends to {answer:.6g}{_shown(ends, before=_LINE)}")
 
 
 @solve.command()
@@ -264,7 +317,7 @@ def schedule(
     from predictor.laws.schedules import learning_rates
     from predictor.laws.solve import loss_curve
 
-    parameters = chosen_parameters(get_law("lr_annealing"), options)
+    parameters = chosen_parameters(get_law("lr_annealing"), options).parameters
     rates = learning_rates(name, int(steps), peak, final=final, warmup=warmup, decay_share=decay_share)
     losses = loss_curve(parameters, rates, decay)
     shown = np.unique(np.linspace(0, rates.size, points + 1)[1:].astype(int)) - 1
@@ -279,3 +332,10 @@ def schedule(
 
 def _number(value: float) -> str:
     return f"{value:.6g} ({format_quantity(value)})" if value >= 1e3 else f"{value:.6g}"
+
+
+def _shown(ends: tuple[float | None, float | None] | None, before: str = "   ") -> str:
+    if ends is None:
+        return ""
+    low, high = ("out of reach" if one is None else _number(one) for one in ends)
+    return f"{before}80 % interval [{low}, {high}]"

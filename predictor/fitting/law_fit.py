@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
-from predictor.fitting.least_squares import BatchFit, Model, solve_batch
+from predictor.errors import InputError
+from predictor.fitting.identifiability import condition_number, open_parameters, reasons
+from predictor.fitting.least_squares import HUBER, BatchFit, Status, huber_loss
+from predictor.fitting.problem import LawProblem
+from predictor.fitting.reach import Reach, reach
 from predictor.laws.law import Law
 
 Array = NDArray[np.float64]
 
-# Coordinates further from determined than this many prior widths are named in a warning.
-UNDETERMINED = 3.0
+# Points of the usual ranges among which the starts are chosen, for each start that is kept.
+_CANDIDATES = 24
+# Starts closer than this to a better one, in half-widths of the usual ranges, would only find the same.
+_APART = 0.5
+_SCOUTING = 25
+_LAST = 1e-15
+# A difference in the objective, half a squared standard deviation, that no data could tell.
+_NO_MATTER = 1e-2
+_NORMAL_MEDIAN = 0.4549  # median of the square of a standard normal
 
 
 @dataclass(frozen=True)
@@ -24,36 +35,71 @@ class LawFit:
 
     Attributes:
         law: the law.
+        status: `converged`; `at bounds` where a parameter is held at one; `stalled` where the iterations did not come
+            to rest; `failed` where no finite value was found, and every number is NaN.
         parameters: name -> value.
-        intervals: name -> 95 % interval, from the covariance at the solution.
+        intervals: name -> 95 % interval, from the covariance at the solution and Student's t; the whole allowed range
+            where nothing limits it. `profile` gives better ones.
         residual_sd: robust standard deviation of the residuals, in the output's unit, or relative for laws fitted in
             logs.
         observations: how many rows were fitted.
-        converged: whether the best start came to rest.
-        agreement: share of starts that reached the best objective within 0.1 %.
-        undetermined: parameters that the data leaves open.
+        agreement: share of starts that reached the best objective, within 0.1 %.
+        starts: how many starts were solved.
+        undetermined: parameters that the data leave open: no better known than before, or free along with others.
+        at_bounds: parameters held at a bound.
+        condition: condition number of the Jacobian with columns of unit length; inf where it has no full rank.
+        covariance: of the coordinates (logarithms for parameters of scale `log`), shape (parameters, parameters).
+        objective: half the sum of robustified squared residuals, in units of `sigma`.
+        warnings: sentences on what to beware of.
+        coordinates: the solution, shape (parameters,).
+        problem: what was minimised; `problem.sigma` is stated or estimated.
+        scale: factor from squared standard deviations to what the residuals show; nan where nothing is left to
+            estimate it.
+        freedom: degrees of freedom that are left, 0 where none are.
+        run: number of the run of each observation, shape (observations,).
     """
 
     law: Law
+    status: Status
     parameters: dict[str, float]
     intervals: dict[str, tuple[float, float]]
     residual_sd: float
     observations: int
-    converged: bool
     agreement: float
+    starts: int
     undetermined: tuple[str, ...]
+    at_bounds: tuple[str, ...]
+    condition: float
+    covariance: Array = field(repr=False, compare=False)
+    objective: float
+    warnings: tuple[str, ...]
+    coordinates: Array = field(repr=False, compare=False)
+    problem: LawProblem = field(repr=False, compare=False)
+    scale: float
+    freedom: int
+    run: NDArray[np.intp] = field(repr=False, compare=False)
+
+    @property
+    def converged(self) -> bool:
+        """Whether the best start came to rest, at a bound or inside."""
+        return self.status in ("converged", "at bounds")
 
     def to_json(self) -> dict[str, Any]:
-        """Give the fit as plain values."""
+        """Give the fit as plain values; null for what is not finite."""
         return {
             "law": self.law.name,
-            "parameters": self.parameters,
-            "intervals": {name: list(ends) for name, ends in self.intervals.items()},
-            "residual_sd": self.residual_sd,
+            "status": self.status,
+            "parameters": {name: _finite(value) for name, value in self.parameters.items()},
+            "intervals": {name: [_finite(end) for end in ends] for name, ends in self.intervals.items()},
+            "residual_sd": _finite(self.residual_sd),
             "observations": self.observations,
             "converged": self.converged,
             "agreement": self.agreement,
+            "starts": self.starts,
             "undetermined": list(self.undetermined),
+            "at_bounds": list(self.at_bounds),
+            "condition": _finite(self.condition),
+            "warnings": list(self.warnings),
         }
 
     def predict(self, inputs: Mapping[str, Array]) -> Array:
@@ -61,73 +107,287 @@ class LawFit:
         values = np.array([[self.parameters[name] for name in self.law.parameter_names]])
         return np.asarray(self.law.predict(inputs, values)[0])
 
+    def covariance_intervals(self, level: float) -> dict[str, tuple[float, float]]:
+        """Give intervals of another level from the covariance and Student's t, cut at the bounds."""
+        width = _quantile(level, self.freedom) * np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        lower, upper = self.problem.lower, self.problem.upper
+        ends = np.stack([np.maximum(self.coordinates - width, lower), np.minimum(self.coordinates + width, upper)])
+        values = self.law.outside(ends)
+        return {name: (float(values[0, i]), float(values[1, i])) for i, name in enumerate(self.law.parameter_names)}
+
+    def predict_interval(self, at: Mapping[str, float], level: float = 0.8) -> tuple[float, float]:
+        """Give the interval of the law's value at one point, without the noise of a single observation.
+
+        From the covariance, carried over by the law's slope (the delta method), on the scale of the fit.
+
+        Args:
+            at: input -> value, every input of the law.
+            level: between 0 and 1.
+        """
+        point = replace(self.problem, inputs={name: np.array([float(at[name])]) for name in self.law.input_names})
+        slope = point.jacobian(self.coordinates)[0]
+        with np.errstate(invalid="ignore"):
+            width = _quantile(level, self.freedom) * float(np.sqrt(max(slope @ self.covariance @ slope, 0.0)))
+        middle = float(point.predict(self.coordinates[None])[0, 0])
+        ends = np.array([middle - width, middle + width])
+        low, high = np.exp(ends) if self.law.fit_scale == "log" else ends
+        return float(low), float(high)
+
+    def reach(self, at: Mapping[str, float]) -> Reach:
+        """Say whether a prediction at a point interpolates or extrapolates, and how far.
+
+        Args:
+            at: input -> value, every input of the law.
+        """
+        return reach(self.problem.inputs, at)
+
 
 def fit_law(
-    law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array | None = None, starts: int = 24
+    law: Law,
+    inputs: Mapping[str, ArrayLike],
+    observed: ArrayLike,
+    sigma: ArrayLike | None = None,
+    starts: int = 12,
+    run: ArrayLike | None = None,
+    huber: float | None = HUBER,
 ) -> LawFit:
-    """Fit a law by Huber-robust least squares with no prior, from starts spread over the parameters' prior ranges.
+    """Fit a law by Huber-robust least squares with no prior.
+
+    Points spread over the usual ranges are completed with the best linear parameters, the best of them that lie apart
+    are the starts, and each is refined by variable projection. Where no errors are stated they are taken as equal and
+    found from the residuals.
+
+    Rows with a missing observation or input do not count. What cannot be fitted is told by `status`, and what cannot be
+    told apart by `undetermined`.
 
     Args:
         law: the law.
-        inputs: name -> array of shape (observations,).
+        inputs: name -> number or array of shape (observations,).
         observed: shape (observations,); positive for laws that are fitted in logarithms.
-        sigma: standard deviations of the observations, in the scale of the fit; equal ones where None.
-        starts: number of starting points, a Sobol sequence over the prior box.
+        sigma: standard deviations of the observations, in the scale of the fit; equal ones where None. Residuals that
+            exceed them widen the intervals.
+        starts: how many starts to solve at most.
+        run: the run of each observation, in any form; used by resampling. Each observation its own where None.
+        huber: residual in standard deviations beyond which the loss is linear; None for plain least squares.
+
+    Raises:
+        InputError: an input is missing, shapes differ, no row is complete, a law fitted in logarithms sees values that
+            are not positive, or an error is not positive.
     """
-    logs = law.fit_scale == "log"
-    values = np.log(observed) if logs else observed
-    spread = np.full(values.shape, 1e-3 if logs else 1e-2) if sigma is None else sigma
-    lower = law.inside(np.array([p.lower for p in law.parameters]))
-    upper = law.inside(np.array([p.upper for p in law.parameters]))
-    low = law.inside(np.array([max(p.prior[0], p.lower) for p in law.parameters]))
-    high = law.inside(np.array([min(p.prior[1], p.upper) for p in law.parameters]))
+    problem, groups = _state(law, inputs, observed, sigma, huber, run)
+    size = len(law.parameters)
+    start = choose_starts(problem, starts)
+    if start.shape[0] == 0:
+        return _summarise(problem, None, sigma is not None, groups)
+    if sigma is None:
+        # The residuals of the best start set the noise level, then those of the fit, until they agree.
+        floor = 1e-6 * max(1.0, float(np.median(np.abs(problem.values))))
+        noise = _noise(problem.residual(start[0]), size, floor)
+        for _ in range(3):
+            fit = problem.with_sigma(noise).solve(start, iterations=_SCOUTING, tolerance=1e-6)
+            start, before = fit.coordinates, noise
+            noise = _noise(problem.residual(start[int(np.argmin(fit.cost))]), size, floor)
+            if abs(np.log(noise / before)) < 0.05:
+                break
+        problem = problem.with_sigma(noise)
+    fit = problem.solve(start)
+    # The best goes on in all coordinates together, to where rounding ends it.
+    best = int(np.argmin(fit.cost))
+    if np.isfinite(fit.cost[best]):
+        last = problem.solve(fit.coordinates[[best]], tolerance=_LAST, eliminate=False)
+        if last.cost[0] < fit.cost[best]:
+            fit.coordinates[best], fit.cost[best] = last.coordinates[0], last.cost[0]
+    return _summarise(problem, fit, sigma is not None, groups)
+
+
+def choose_starts(problem: LawProblem, count: int) -> Array:
+    """Choose starting coordinates, shape (at most `count`, parameters), the best first.
+
+    A Sobol sequence over the usual ranges gives the nonlinear parameters, the linear ones are solved for; of these
+    points the best that are not close to a better one are kept.
+    """
     # Imported here: forecasts use the batch solver alone, and a query should start without scipy.stats.
     from scipy.stats import qmc
 
-    points = qmc.Sobol(len(law.parameters), seed=0).random(2 ** int(np.ceil(np.log2(starts))))
-    start = low + points * (high - low)
+    law = problem.law
+    low, high = problem.prior_range
+    free = [i for i, one in enumerate(law.parameters) if not one.linear]
+    tries = 2 ** int(np.ceil(np.log2(_CANDIDATES * count))) if free else 1
+    points = np.tile((low + high) / 2, (tries, 1))
+    if free:
+        points[:, free] = low[free] + qmc.Sobol(len(free), seed=0).random(tries) * (high - low)[free]
+    if law.linear_names:
+        shape = (tries, problem.values.size)
+        bounds = np.broadcast_to(problem.lower, points.shape), np.broadcast_to(problem.upper, points.shape)
+        seen = np.broadcast_to(problem.values, shape)
+        points = np.clip(problem.elimination(seen, np.ones(shape), *bounds).start(points), *bounds)
+    gap = (problem.predict(points) - problem.values) / problem.sigma
+    # An absolute loss: before the noise is known, no residual may outweigh all others.
+    cost = np.abs(gap).sum(axis=1)
+    order = np.argsort(np.where(np.isfinite(cost), cost, np.inf), kind="stable")
+    kept: list[int] = []
+    width = np.maximum((high - low) / 2, 1e-12)
+    compared = free or list(range(len(law.parameters)))
+    for i in order[np.isfinite(cost[order])]:
+        distances = [np.max(np.abs(points[i] - points[j])[compared] / width[compared]) for j in kept]
+        if not distances or min(distances) > _APART:
+            kept.append(int(i))
+        if len(kept) == count:
+            break
+    return points[kept]
 
-    def model(theta: Array, which: NDArray[np.intp]) -> Array:
-        predicted = law.predict(inputs, law.outside(theta))
-        return np.log(predicted) if logs else predicted
 
-    count = start.shape[0]
-    tiled, spreads = np.tile(values, (count, 1)), np.tile(spread, (count, 1))
-    fit = solve_batch(model, tiled, spreads, np.ones_like(tiled), start, lower, upper)
-    if sigma is None:
-        # Residuals set the noise level, so that the Huber corner and the intervals are in its units.
-        best = int(np.argmin(fit.cost))
-        residual = model(fit.coordinates[best : best + 1], np.array([best]))[0] - values
-        freedom = max(values.size - len(law.parameters), 1)
-        noise = max(float(np.sqrt(np.median(residual**2) / 0.4549 * values.size / freedom)), 1e-9)
-        fit = solve_batch(model, tiled, np.full_like(tiled, noise), np.ones_like(tiled), fit.coordinates, lower, upper)
-    return _summarise(law, fit, model, values, lower, upper)
+def _state(
+    law: Law,
+    inputs: Mapping[str, ArrayLike],
+    observed: ArrayLike,
+    sigma: ArrayLike | None,
+    huber: float | None,
+    run: ArrayLike | None,
+) -> tuple[LawProblem, NDArray[np.intp]]:
+    if missing := [name for name in law.input_names if name not in inputs]:
+        raise InputError(f"law {law.name} needs input {', '.join(missing)}", f"give {', '.join(law.input_names)}")
+    seen = np.atleast_1d(np.asarray(observed, float))
+    given = {name: np.asarray(inputs[name], float) for name in law.input_names}
+    error = None if sigma is None else np.asarray(sigma, float)
+    for name, value in [*given.items(), *([("sigma", error)] if error is not None else [])]:
+        if value.ndim > 0 and value.shape != seen.shape:
+            raise InputError(
+                f"{name} of shape {value.shape} does not fit {seen.size} observations", "give one value for each"
+            )
+    full = {name: np.broadcast_to(value, seen.shape) for name, value in given.items()}
+    usable = np.isfinite(seen)
+    for value in full.values():
+        usable &= np.isfinite(value)
+    if not usable.any():
+        raise InputError(f"law {law.name} has no complete observation to be fitted to", "give finite numbers")
+    if law.fit_scale == "log" and (seen[usable] <= 0).any():
+        raise InputError(
+            f"law {law.name} is fitted to logarithms, of which values of zero or less have none", "drop them"
+        )
+    values = np.log(seen[usable]) if law.fit_scale == "log" else seen[usable]
+    spread = np.broadcast_to(1.0 if error is None else error, seen.shape)[usable].astype(float)
+    if not (np.isfinite(spread) & (spread > 0)).all():
+        raise InputError("sigma must be positive and finite", "give a standard deviation for every observation")
+    labels = np.arange(seen.size) if run is None else np.unique(np.asarray(run), return_inverse=True)[1]
+    if labels.size != seen.size:
+        raise InputError(f"{labels.size} runs do not fit {seen.size} observations", "name the run of each observation")
+    problem = LawProblem(law, {name: value[usable].copy() for name, value in full.items()}, values, spread, huber)
+    return problem, np.unique(labels[usable], return_inverse=True)[1]
 
 
-def _summarise(law: Law, fit: BatchFit, model: Model, values: Array, lower: Array, upper: Array) -> LawFit:
-    best = int(np.argmin(fit.cost))
+def _noise(residual: Array, size: int, floor: float) -> float:
+    """Estimate the standard deviation of the observations from their median squared residual."""
+    freedom = max(residual.size - size, 1)
+    return max(float(np.sqrt(np.median(residual**2) / _NORMAL_MEDIAN * residual.size / freedom)), floor)
+
+
+def _scale(residual: Array, size: int, huber: float | None) -> tuple[float, float]:
+    """Give the factors by which the inverse information, and the objective, are to be scaled.
+
+    Source: Huber 1981, Robust Statistics, section 7.6; Schrader and Hettmansperger 1980, Biometrika 67:93.
+    """
+    number = residual.size
+    if number <= size:
+        return np.nan, np.nan
+    held = np.clip(residual, -huber, huber) if huber else residual
+    inside = float(np.mean(np.abs(residual) <= huber)) if huber else 1.0
+    inside = max(inside, 1 / number)
+    correction = 1 + size / number * (1 - inside) / inside
+    spread = float(np.sum(held**2)) / (number - size)
+    return correction**2 * spread / inside**2, correction * spread / inside
+
+
+def _summarise(problem: LawProblem, fit: BatchFit | None, stated: bool, run: NDArray[np.intp]) -> LawFit:
+    law, number = problem.law, int(problem.values.size)
+    names, size = law.parameter_names, len(law.parameters)
+    best = 0 if fit is None else int(np.argmin(fit.cost))
+    status: Status = "failed" if fit is None else fit.status(best)
+    if fit is None or status == "failed":
+        nothing = dict.fromkeys(names, np.nan)
+        return LawFit(
+            law=law,
+            status="failed",
+            parameters=nothing,
+            intervals=dict.fromkeys(names, (np.nan, np.nan)),
+            residual_sd=np.nan,
+            observations=number,
+            agreement=0.0,
+            starts=0 if fit is None else fit.cost.size,
+            undetermined=names,
+            at_bounds=(),
+            condition=np.inf,
+            covariance=np.full((size, size), np.nan),
+            objective=np.inf,
+            warnings=("no start gave a finite value: check the units of the inputs",),
+            coordinates=np.full(size, np.nan),
+            problem=problem,
+            scale=np.nan,
+            freedom=0,
+            run=run,
+        )
     theta = fit.coordinates[best]
-    residual = model(theta[None, :], np.array([best]))[0] - values
-    from scipy.stats import t
-
-    freedom = max(values.size - theta.size, 1)
-    # Where the residuals exceed what was stated of them, so do the intervals.
-    inflation = max(1.0, 2.0 * float(fit.cost[best]) / freedom)
-    deviation = np.sqrt(inflation * np.maximum(np.diag(fit.covariance()[best]), 0.0))
-    width = float(t.ppf(0.975, freedom)) * deviation
-    ends = law.outside(np.stack([np.maximum(theta - width, lower), np.minimum(theta + width, upper)]))
-    prior = law.inside(np.array([p.prior for p in law.parameters]).T)
-    open_ended = deviation > UNDETERMINED * np.abs(prior[1] - prior[0]) / 2
-    at_bound = (theta <= lower + 1e-9) | (theta >= upper - 1e-9)
+    residual = problem.residual(theta)
+    jacobian = problem.jacobian(theta) / problem.sigma[:, None]
+    freedom = max(number - size, 0)
+    factor, scale = _scale(residual / problem.sigma, size, problem.huber)
+    if stated:
+        # Errors that were stated are believed, except where the residuals exceed them.
+        factor, scale = (max(1.0, np.nan_to_num(one, nan=1.0)) for one in (factor, scale))
+    covariance = np.nan_to_num(factor, nan=np.inf) * _inverse_information(jacobian) if stated or freedom else None
+    if covariance is None:
+        covariance = np.diag(np.full(size, np.inf))
+    widths = _quantile(0.95, freedom) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    lower, upper = problem.lower, problem.upper
     found = law.outside(theta)
-    names = law.parameter_names
-    return LawFit(
+    near = fit.cost <= fit.cost[best] * 1.001 + _NO_MATTER
+    threshold = np.inf if not freedom and not stated else 0.5 * 1.96**2 * scale
+    equal = fit.coordinates[fit.cost <= fit.cost[best] + threshold]
+    bound = tuple(name for i, name in enumerate(names) if theta[i] <= lower[i] + 1e-9 or theta[i] >= upper[i] - 1e-9)
+    opened = names if not freedom and not stated else open_parameters(problem, jacobian, widths, equal, theta)
+    agreement = float(np.mean(near))
+    result = LawFit(
         law=law,
+        status=status,
         parameters={name: float(found[i]) for i, name in enumerate(names)},
-        intervals={name: (float(ends[0, i]), float(ends[1, i])) for i, name in enumerate(names)},
+        intervals={},
         residual_sd=float(np.median(np.abs(residual)) * 1.4826),
-        observations=int(values.size),
-        converged=bool(fit.converged[best] and np.isfinite(fit.cost[best])),
-        agreement=float(np.mean(fit.cost <= fit.cost[best] * 1.001 + 1e-12)),
-        undetermined=tuple(name for i, name in enumerate(names) if open_ended[i] or at_bound[i]),
+        observations=number,
+        agreement=agreement,
+        starts=int(fit.cost.size),
+        undetermined=opened,
+        at_bounds=bound,
+        condition=condition_number(jacobian),
+        covariance=covariance,
+        objective=float(np.sum(huber_loss(residual / problem.sigma, problem.huber))),
+        warnings=reasons(problem, status, opened, bound, agreement),
+        coordinates=theta,
+        problem=problem,
+        scale=scale,
+        freedom=freedom,
+        run=run,
     )
+    return replace(result, intervals=result.covariance_intervals(0.95))
+
+
+def _quantile(level: float, freedom: int) -> float:
+    """Give Student's t that bounds the central `level`; the normal's where errors are stated and nothing is left."""
+    from scipy.stats import norm, t
+
+    share = 0.5 + level / 2
+    return float(t.ppf(share, freedom) if freedom else norm.ppf(share))
+
+
+def _inverse_information(jacobian: Array) -> Array:
+    """Invert JᵀJ; directions without information get a huge variance, not the zero of a pseudo-inverse."""
+    length = np.linalg.norm(jacobian, axis=0)
+    length = np.maximum(length, 1e-100)
+    _, singular, directions = np.linalg.svd(jacobian / length, full_matrices=True)
+    full = np.zeros(jacobian.shape[1])
+    full[: singular.size] = singular
+    inverse = directions.T / np.maximum(full, 1e-9)
+    return np.asarray(inverse @ inverse.T / np.outer(length, length))
+
+
+def _finite(value: float) -> float | None:
+    return float(value) if np.isfinite(value) else None

@@ -78,6 +78,7 @@ LAWS = (
         text="L = E + A·mean(N)^-alpha + B·D^-beta",
         inputs=(AVERAGE_PARAMS, TOKENS),
         formula=lambda x, p: CHINCHILLA.formula({"params": x["average_params"], "tokens": x["tokens"]}, p),
+        derivative=None,
         source="Jin et al. 2025, arXiv 2501.12486",
         published={},
     ),

@@ -14,6 +14,7 @@ from predictor.errors import InputError, UnknownNameError
 Array = NDArray[np.float64]
 Values = Mapping[str, Array]
 Formula = Callable[[Values, Values], Array]
+Derivative = Callable[[Values, Values], Mapping[str, Array]]
 
 
 def power(base: Array, exponent: Array) -> Array:
@@ -84,6 +85,8 @@ class Law:
         fit_scale: `log` if residuals are taken between logarithms, as is usual for losses.
         gives: the kind of quantity; a law that gives an error is fitted to one minus a benchmark's score.
         published: name of who fitted it -> value of every parameter.
+        derivative: `derivative(inputs, parameters)` gives the slope along every parameter, by name; differences stand
+            in where None. Worth its lines for laws that are fitted by the thousand.
     """
 
     name: str
@@ -97,6 +100,7 @@ class Law:
     fit_scale: Literal["linear", "log"] = "linear"
     gives: Literal["loss", "score", "error", "other"] = "loss"
     published: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
+    derivative: Derivative | None = None
 
     @property
     def parameter_names(self) -> tuple[str, ...]:
@@ -160,6 +164,28 @@ class Law:
         """
         named = {name: parameters[:, index, None] for index, name in enumerate(self.parameter_names)}
         return self.formula({name: np.atleast_2d(value) for name, value in inputs.items()}, named)
+
+    def slopes(self, inputs: Mapping[str, Array], parameters: Array) -> Array:
+        """Differentiate the law along the coordinates in which it is fitted; for laws that declare a derivative.
+
+        Args:
+            inputs: as in `predict`.
+            parameters: shape (problems, len(self.parameters)).
+
+        Returns:
+            shape (len(self.parameters), problems, observations).
+        """
+        if self.derivative is None:
+            raise TypeError(f"law {self.name} declares no derivative")
+        named = {name: parameters[:, index, None] for index, name in enumerate(self.parameter_names)}
+        rows = {name: np.atleast_2d(value) for name, value in inputs.items()}
+        slopes = self.derivative(rows, named)
+        shape = np.broadcast_shapes((parameters.shape[0], 1), *(value.shape for value in rows.values()))
+        found = np.empty((len(self.parameters), *shape))
+        for index, one in enumerate(self.parameters):
+            # d/d ln v = v · d/dv
+            found[index] = slopes[one.name] * named[one.name] if one.scale == "log" else slopes[one.name]
+        return found
 
     def inside(self, parameters: Array) -> Array:
         """Map parameter vectors, shape (…, parameters), to the coordinates in which they are fitted."""

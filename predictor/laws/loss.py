@@ -16,6 +16,18 @@ def _chinchilla(x: Values, p: Values) -> Array:
     return p["E"] + p["A"] * power(x["params"], -p["alpha"]) + p["B"] * power(x["tokens"], -p["beta"])
 
 
+def _chinchilla_slopes(x: Values, p: Values) -> dict[str, Array]:
+    log_size, log_data = np.log(x["params"]), np.log(x["tokens"])
+    size, data = np.exp(-p["alpha"] * log_size), np.exp(-p["beta"] * log_data)
+    return {
+        "E": np.ones_like(p["E"]),
+        "A": size,
+        "alpha": -p["A"] * size * log_size,
+        "B": data,
+        "beta": -p["B"] * data * log_data,
+    }
+
+
 def _over_training(x: Values, p: Values) -> Array:
     ratio, eta = x["tokens_per_param"], p["eta"]
     return p["E"] + (p["a"] * power(ratio, eta) + p["b"] * power(ratio, -eta)) * power(x["flops"], -eta)
@@ -35,6 +47,7 @@ CHINCHILLA = Law(
         Parameter("beta", "exponent of data", 0.02, 2, (0.2, 0.5), "log"),
     ),
     formula=_chinchilla,
+    derivative=_chinchilla_slopes,
     source="Hoffmann et al. 2022, arXiv 2203.15556; refitted by Besiroglu et al. 2024, arXiv 2404.10102",
     fit_scale="log",
     published={

@@ -20,6 +20,13 @@ def _direct_log_accuracy(x: Values, p: Values) -> Array:
     return _above_chance(x["chance"], -p["A"] * power(x["flops"], -p["alpha"]))
 
 
+def _direct_log_accuracy_slopes(x: Values, p: Values) -> dict[str, Array]:
+    log_flops = np.log(x["flops"])
+    term = np.exp(-p["alpha"] * log_flops)
+    outer = (1 - x["chance"]) * np.exp(-p["A"] * term) * term
+    return {"A": -outer, "alpha": p["A"] * log_flops * outer}
+
+
 def _direct_log_accuracy_nd(x: Values, p: Values) -> Array:
     size = p["A"] * power(x["params"], -p["alpha"])
     return _above_chance(x["chance"], -size - p["B"] * power(x["tokens"], -p["beta"]))
@@ -28,6 +35,13 @@ def _direct_log_accuracy_nd(x: Values, p: Values) -> Array:
 def _accuracy_from_loss(x: Values, p: Values) -> Array:
     # The exponent is held within what a float can carry: beyond it the curve is flat anyway.
     return p["b"] + p["a"] / (1 + np.exp(np.clip(p["k"] * (x["loss"] - p["L0"]), -60, 60)))
+
+
+def _accuracy_from_loss_slopes(x: Values, p: Values) -> dict[str, Array]:
+    distance = x["loss"] - p["L0"]
+    share = 1 / (1 + np.exp(np.clip(p["k"] * distance, -60, 60)))
+    bend = p["a"] * share * (1 - share)
+    return {"b": np.ones_like(p["b"]), "a": share, "k": -bend * distance, "L0": bend * p["k"]}
 
 
 def _error_from_loss(x: Values, p: Values) -> Array:
@@ -56,6 +70,7 @@ LAWS = (
             Parameter("alpha", "exponent of compute", 1e-4, 2, (0.06, 0.3), "log"),
         ),
         formula=_direct_log_accuracy,
+        derivative=_direct_log_accuracy_slopes,
         source="Krajewski et al. 2025, arXiv 2512.08894",
         gives="score",
     ),
@@ -88,6 +103,7 @@ LAWS = (
             Parameter("L0", "loss at half of the gain", -5, 20, (0.3, 2.0)),
         ),
         formula=_accuracy_from_loss,
+        derivative=_accuracy_from_loss_slopes,
         source="Bhagia et al. 2024, arXiv 2412.04403",
         gives="score",
     ),

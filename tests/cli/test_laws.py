@@ -124,7 +124,7 @@ def test_the_asymptote_of_a_published_and_of_a_fitted_law(ladder_folder):
     assert solved("asymptote", "chinchilla", "--published", "besiroglu")["asymptote"] == pytest.approx(1.8172)
     text = shown("asymptote", "asymptote", "--results", ladder_folder, "--task", "loss:heldout")
     # The ladder's loss tends to 1.8; six runs of one ratio say so roughly.
-    assert float(text.split()[-1]) == pytest.approx(1.8, abs=0.3)
+    assert float(text.splitlines()[0].split()[-1]) == pytest.approx(1.8, abs=0.3)
 
 
 def test_the_loss_along_a_schedule_falls_fastest_while_it_anneals():
@@ -176,3 +176,67 @@ def test_what_cannot_be_solved_is_said(ladder_folder):
 def test_a_law_that_reads_what_tables_lack_is_not_fitted_to_one(refused, ladder_folder):
     line = refused("laws", "fit", "low_bit", "--results", ladder_folder, "--task", "loss:heldout")
     assert "low_bit reads bits, which a results table does not hold" in line
+
+
+def fitted(*arguments):
+    """Fit in this process; gives what is printed."""
+    done = CliRunner().invoke(laws_command, ["fit", *(str(one) for one in arguments)], catch_exceptions=False)
+    assert done.exit_code == 0, done.output
+    return done.stdout
+
+
+def test_a_ladder_of_one_ratio_is_said_not_to_tell_size_from_data(ladder_folder):
+    arguments = ("chinchilla", "--results", ladder_folder, "--task", "loss:heldout")
+    text, found = fitted(*arguments), json.loads(fitted(*arguments, "--json", "-"))
+    assert {"B", "beta"} <= set(found["undetermined"])
+    assert "warning: params and tokens vary only together" in text
+    for line in text.splitlines()[1:6]:
+        assert ("not determined by the data" in line) == (line.split()[0] in found["undetermined"])
+
+
+def test_three_runs_for_five_parameters_determine_none_of_them(tmp_path, draw_ladder):
+    draw_ladder(sizes=(1e8, 1e9, 1e10)).to_parquet(tmp_path / "evals.parquet")
+    arguments = ("chinchilla", "--results", tmp_path / "evals.parquet", "--task", "loss:heldout")
+    found = json.loads(fitted(*arguments, "--json", "-"))
+    assert found["undetermined"] == ["E", "A", "alpha", "B", "beta"]
+    assert found["intervals"]["alpha"] == pytest.approx([0.02, 2.0])
+    assert fitted(*arguments).count("not determined by the data") == 5
+    need = ("need", *arguments, "--find", "tokens", "--value", "2.5", "--given", "params=1e9")
+    assert "3 observations do not determine E, A, alpha, B, beta of chinchilla" in not_solved(*need)
+
+
+def test_a_prediction_says_how_far_it_reaches(ladder_folder):
+    arguments = ("asymptote", "--results", ladder_folder, "--task", "loss:heldout", "--at", "params=6.4e9,tokens=256e9")
+    found = json.loads(fitted(*arguments, "--json", "-"))["prediction"]
+    assert found["interval_80"][0] < found["value"] < found["interval_80"][1]
+    assert not found["interpolates"]
+    # Twice the size and twice the tokens of the largest run.
+    assert found["beyond"]["flops"] == pytest.approx(np.log(4))
+    assert "extrapolates: flops 4x above the fitted" in fitted(*arguments)
+    done = CliRunner().invoke(laws_command, ["fit", *map(str, arguments[:-1]), "params=1e9"])
+    assert "--at does not give flops" in str(done.exception)
+
+
+@pytest.mark.parametrize("kind", ["profile", "wild", "runs", "pairs"])
+def test_intervals_come_from_where_they_are_asked_for(testbed, kind):
+    arguments = ("chinchilla", "--results", testbed("gadre"), "--family", "rpj", "--task", "loss:c4_val", "--json", "-")
+    usual, other = json.loads(fitted(*arguments)), json.loads(fitted(*arguments, "--intervals", kind))
+    assert other["interval_source"] == kind
+    assert other["parameters"] == usual["parameters"]
+    for name, (low, high) in other["intervals"].items():
+        assert low < usual["parameters"][name] < high
+        assert [low, high] != usual["intervals"][name]
+
+
+def test_what_is_solved_from_a_fit_has_an_interval(testbed):
+    fit = ("--results", testbed("gadre"), "--family", "rpj", "--task", "loss:c4_val")
+    need = ("need", "chinchilla", *fit, "--find", "tokens", "--given", "params=1.4B")
+    answer = solved(*need, "--value", "2.6")
+    low, high = answer["interval_80"]
+    assert 0.5 * answer["answer"] < low < answer["answer"] < high < 2 * answer["answer"]
+    assert shown(*need, "--value", "2.6").splitlines()[1].startswith("80 % interval [")
+    best = solved("optimum", *fit, "--flops", "1e21")
+    assert best["intervals_80"]["params"][0] < best["params"] < best["intervals_80"]["params"][1]
+    # A loss near what no data remove at this size: some resamples never reach it.
+    low, high = solved(*need, "--value", "2.35")["interval_80"]
+    assert high is None or high > 10 * low

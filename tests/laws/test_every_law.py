@@ -1,8 +1,10 @@
 """What holds for every law of the library."""
 
 import itertools
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from predictor.laws.data import filtered_pools_law, mixture_regression_law
 from predictor.laws.loss import broken_power_law
 from tests.laws.cases import CASES
 
+GUIDE = (Path(__file__).parent.parent.parent / "docs" / "laws.md").read_text(encoding="utf-8")
 EVERY = pytest.mark.parametrize("name", LAWS)
 
 
@@ -77,6 +80,28 @@ def test_the_law_is_affine_in_exactly_the_parameters_marked_linear(name):
     assert is_affine(law, inputs, law.linear_names)
     for other in set(law.parameter_names) - set(law.linear_names):
         assert not is_affine(law, inputs, (*law.linear_names, other)), other
+
+
+@pytest.mark.parametrize("name", [name for name, law in LAWS.items() if law.derivative])
+def test_a_declared_derivative_is_that_of_the_formula(name):
+    law, case = get_law(name), CASES[name]
+    theta = law.inside(drawn_parameters(law, 6))
+    slopes = law.slopes(case.inputs, law.outside(theta))
+    for i in range(theta.shape[1]):
+        step = 1e-6 * np.eye(theta.shape[1])[i]
+        ends = [law.predict(case.inputs, law.outside(theta + sign * step)) for sign in (1, -1)]
+        np.testing.assert_allclose(slopes[i], (ends[0] - ends[1]) / 2e-6, rtol=1e-6, atol=1e-7 * np.abs(slopes).max())
+
+
+@EVERY
+def test_the_guide_shows_the_law_with_formula_and_source(name):
+    rows = [row for row in GUIDE.splitlines() if row.startswith(f"| `{name}` |")]
+    assert len(rows) == 1
+    formula, source = (rows[0].split("|")[column].strip() for column in (2, 4))
+    assert len(formula) > 5
+    if source != "the same":
+        for paper in re.findall(r"\d{4}\.\d{5}", get_law(name).source):
+            assert f"https://arxiv.org/abs/{paper}" in source or "the same" in source
 
 
 @EVERY

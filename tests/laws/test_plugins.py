@@ -12,7 +12,7 @@ from predictor.fitting import fit_law
 from predictor.laws import LAWS, get_law, laws_by_theme
 
 DOCS = Path(__file__).parent.parent.parent / "docs" / "laws.md"
-OWN = re.search(r"```python\n(import numpy.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
+OWN = re.search(r"```python\n(from predictor.laws import Input.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
 @pytest.fixture
@@ -30,6 +30,10 @@ def install(tmp_path, monkeypatch):
 
     yield lay
     sys.modules.pop("my_laws", None)
+
+
+def test_the_guide_needs_fifteen_lines():
+    assert len([line for line in OWN.splitlines() if line.strip()]) <= 15
 
 
 def test_the_law_of_the_guide_is_found_listed_and_fitted(install):
