@@ -1,4 +1,4 @@
-"""The border to lm-eval: its tasks, its `hf` model, its evaluation loop. Scores leave here as lm-eval computed them.
+"""The border to lm-eval: its tasks, its models, its evaluation loop. Scores leave here as lm-eval computed them.
 
 `lm_eval.evaluate` is called and not `simple_evaluate`: they compute the same, but the latter also describes the machine
 after every task (it runs pip), which takes longer than scoring a small model.
@@ -21,8 +21,15 @@ from pathlib import Path
 from typing import Any
 
 from predictor.checkpoints.integrity import TOKENIZER_FILES
-from predictor.errors import CheckpointError, EvaluationError, UnknownNameError
-from predictor.evaluation.identity import BACKEND, Protocol, folder_files, seeds_of, selection_of, sha256_of_json
+from predictor.errors import CheckpointError, EvaluationError, PredictorError, UnknownNameError
+from predictor.evaluation.identity import (
+    Protocol,
+    backend_of,
+    folder_files,
+    seeds_of,
+    selection_of,
+    sha256_of_json,
+)
 from predictor.evaluation.suites import SuiteTask
 from predictor.project import Scoring
 
@@ -77,6 +84,8 @@ class Harness:
         self._managers: dict[Path | None, Any] = {}
         self._loaded: dict[SuiteTask, LoadedTask] = {}
         self._encodings: dict[str, dict[Any, list[int]]] = {}
+        self._models: dict[str, Any] = {}
+        self._trees: Any = None
         with self.quiet():
             import lm_eval.utils
 
@@ -189,7 +198,7 @@ class Harness:
                 "documents": sha256_of_json(documents),
                 "selection": selection_of(entry, self.scoring),
                 "filter": entry.filter,
-                "backend": BACKEND,
+                "backend": backend_of(entry, self.scoring),
                 "dtype": self.scoring.dtype,
                 "lm_eval": lm_eval.__version__,
                 "seeds": list(seeds_of(self.scoring)),
@@ -198,32 +207,55 @@ class Harness:
 
     # -- models -------------------------------------------------------------------------------------------------------
 
-    def load_model(self, folder: Path) -> Any:
-        """Load a checkpoint as lm-eval's `hf` model.
+    def load_model(
+        self, folder: Path, backend: str | None = None, *, trust_remote_code: bool = False, spread: bool = False
+    ) -> Any:
+        """Load a checkpoint as an lm-eval model.
+
+        A checkpoint that differs from the last one in its weights alone takes that one's place in the same module.
+
+        Args:
+            folder: the checkpoint.
+            backend: `tree`, `hf` or `vllm`; that of the configuration where None.
+            trust_remote_code: run Python code that lies in its folder.
+            spread: divide its layers among all GPUs that are visible (`device_map="auto"`).
 
         Raises:
-            CheckpointError: transformers cannot load it.
+            CheckpointError: it cannot be loaded.
+            EvaluationError: the backend is not installed.
         """
+        backend = backend or self.scoring.backend
         with self.quiet():
-            import torch
+            from predictor.evaluation.model import load_model
+            from predictor.evaluation.scoring.cache import TreeCache
 
-            from predictor.evaluation.model import RememberingHFLM
-
-            device = self.scoring.device
-            if device == "auto":
-                device = "cuda" if torch.cuda.is_available() else "cpu"
+            self._trees = self._trees or TreeCache()
             try:
-                model = RememberingHFLM(
-                    pretrained=str(folder),
-                    device=device,
-                    dtype=self.scoring.dtype,
-                    batch_size=self.scoring.batch_size,
-                )
+                last = self._models.pop(backend, None)
+                if spread or last is None or not getattr(last, "load_weights", lambda folder: False)(folder):
+                    # Let go before the next one is loaded, so that both need not fit.
+                    last = None
+                    last = load_model(
+                        folder,
+                        backend,
+                        self.scoring,
+                        self._trees,
+                        trust_remote_code=trust_remote_code,
+                        spread=spread,
+                    )
+            except PredictorError:
+                raise
             except Exception as error:
                 raise CheckpointError(f"the checkpoint {folder} cannot be loaded ({_first_line(error)})") from None
-            # The checkpoints of a ladder share their tokenizer, so what it made of a prompt is kept for the next one.
-            model.remember_in(self._encodings.setdefault(_tokenizer_digest(folder), {}), _MEMO_CHARACTERS)
-            return model
+            if hasattr(last, "remember_in"):
+                # The checkpoints of a ladder share their tokenizer, so what it made of a prompt is kept.
+                last.remember_in(self._encodings.setdefault(_tokenizer_digest(folder), {}), _MEMO_CHARACTERS)
+            self._models[backend] = last
+            return last
+
+    def forget_models(self) -> None:
+        """Let go of the models that were loaded."""
+        self._models.clear()
 
     def run(self, model: Any, loaded: LoadedTask) -> dict[str, Any]:
         """Score a model on a task; lm-eval's result with its samples.
@@ -242,6 +274,7 @@ class Harness:
         torch.manual_seed(seeds[2])
         for task in loaded.tasks.values():
             task.set_fewshot_seed(seed=seeds[3])
+            _remember_requests(task)
         try:
             with self.quiet():
                 result: dict[str, Any] = lm_eval.evaluate(
@@ -277,6 +310,25 @@ def _set_environment(offline: bool, allow_code_execution: bool) -> None:
             os.environ[name] = "1"
     if allow_code_execution:
         os.environ["HF_ALLOW_CODE_EVAL"] = "1"
+
+
+def _remember_requests(task: Any) -> None:
+    """Have a task build its requests once, and hand out the same ones, without their answers, when asked again."""
+    if hasattr(task, "predictor_requests"):
+        return
+    task.predictor_requests = {}
+    build = task.build_all_requests
+
+    def build_once(**asked: Any) -> None:
+        key = json.dumps(asked, sort_keys=True, default=str)
+        if key not in task.predictor_requests:
+            build(**asked)
+            task.predictor_requests = {key: task._instances}
+        for request in task.predictor_requests[key]:
+            request.resps, request.filtered_resps = [], {}
+        task._instances = task.predictor_requests[key]
+
+    task.build_all_requests = build_once
 
 
 def _give_to(handler: logging.Handler, names: tuple[str, ...]) -> Any:

@@ -1,14 +1,64 @@
-"""lm-eval's `hf` model that tokenizes every text once. Its scores are those of `hf`."""
+"""The lm-eval models that checkpoints are scored with: the prefix-tree scorer, `hf`, vLLM."""
 
 from __future__ import annotations
 
+import importlib.util
+from pathlib import Path
 from typing import Any
 
+import torch
+from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
+
+from predictor.errors import EvaluationError
+from predictor.evaluation.scoring import TreeLM
+from predictor.evaluation.scoring.cache import TreeCache
+from predictor.project import Scoring
+
+
+def load_model(
+    folder: Path,
+    backend: str,
+    scoring: Scoring,
+    trees: TreeCache,
+    *,
+    trust_remote_code: bool = False,
+    spread: bool = False,
+) -> Any:
+    """Load a checkpoint.
+
+    Args:
+        folder: the checkpoint.
+        backend: `tree`, `hf` or `vllm`.
+        scoring: device, dtype and batch size.
+        trees: shared by all models of a process.
+        trust_remote_code: run Python code that lies in the folder.
+        spread: divide the layers among all GPUs that are visible.
+
+    Raises:
+        EvaluationError: the backend is not installed.
+    """
+    device = scoring.device
+    if device == "auto":
+        device = "cuda" if torch.cuda.is_available() else "cpu"
+    options: dict[str, Any] = {
+        "pretrained": str(folder),
+        "device": device,
+        "dtype": scoring.dtype,
+        "trust_remote_code": trust_remote_code,
+    }
+    parallelize = spread and torch.cuda.device_count() > 1
+    if backend == "tree":
+        return TreeLM(**options, batch_size=scoring.batch_size, trees=trees, parallelize=parallelize)
+    if backend == "hf":
+        return RememberingHFLM(**options, batch_size=scoring.batch_size, parallelize=parallelize)
+    if importlib.util.find_spec("vllm") is None:
+        raise EvaluationError("the backend vllm is not installed", "install predictor[vllm], or set backend: tree")
+    return get_model("vllm")(**options, batch_size="auto", enable_prefix_caching=True)
 
 
 class RememberingHFLM(HFLM):
-    """`hf`, for a ladder of checkpoints with one tokenizer and for tasks that repeat a prompt with each answer."""
+    """`hf` that tokenizes every text once: ladders share a tokenizer, and tasks repeat a prompt with each answer."""
 
     _memory: dict[Any, list[int]] | None = None
     _room = 0

@@ -1,0 +1,185 @@
+"""lm-eval's model `tree`: scores equal to those of its `hf`, with every distinct prefix computed once."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+from lm_eval.api.registry import register_model
+from lm_eval.models.huggingface import HFLM
+from lm_eval.models.utils import postprocess_generated_text
+
+from predictor.evaluation.scoring import probe
+from predictor.evaluation.scoring.cache import TreeCache, tree_key
+from predictor.evaluation.scoring.encoding import Encoded, encode_pairs, encode_prompts, encode_windows, model_inputs
+from predictor.evaluation.scoring.forward import TreeForward
+from predictor.evaluation.scoring.generation import complete
+from predictor.evaluation.scoring.sampling import Decoding
+from predictor.evaluation.scoring.tree import Tree, build_tree
+from predictor.evaluation.scoring.weights import WeightReader, copy_weights, same_architecture
+
+logger = logging.getLogger(__name__)
+
+
+@register_model("tree")
+class TreeLM(HFLM):
+    """A causal model of transformers as an lm-eval model that computes every distinct prefix of its requests once.
+
+    A model that cannot be scored as a tree is scored by lm-eval's own `hf`; one line in the log says so and why.
+
+    Args:
+        pretrained: a checkpoint's folder or name, or a loaded model.
+        device: as `cpu` or `cuda:0`; a GPU if there is one where None.
+        dtype: of the weights; `auto` takes the checkpoint's own.
+        max_length: the longest input in tokens; the model's own where None.
+        batch_size: sequences per forward pass where lm-eval's `hf` is used.
+        row_tokens: most tokens per forward pass; by the free memory where None.
+        trees: where trees are kept; the user's cache folder where None.
+        more: what `HFLM` takes.
+    """
+
+    def __init__(
+        self,
+        pretrained: Any,
+        device: str | None = None,
+        dtype: Any = "auto",
+        max_length: int | None = None,
+        batch_size: int | str = 8,
+        row_tokens: int | None = None,
+        trees: TreeCache | None = None,
+        **more: Any,
+    ) -> None:
+        device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        super().__init__(pretrained, device=device, dtype=dtype, max_length=max_length, batch_size=batch_size, **more)
+        self.trees = trees or TreeCache()
+        self.forward = TreeForward(self.model, int(row_tokens) if row_tokens else None)
+        self._weights = WeightReader()
+        self._folder = Path(pretrained) if isinstance(pretrained, str) else None
+        self._precision_given = dtype != "auto"
+        self._counts: dict[tuple[str, ...], int] = {}
+        self.why_hf = probe.why_not(self)
+        if self.why_hf:
+            logger.warning("%s is scored by lm-eval's hf: %s", self.config.model_type, self.why_hf)
+
+    def read_ahead(self, folder: str | Path) -> None:
+        """Begin to read the weights of the checkpoint that is scored next; `load_weights` then finds them in memory."""
+        self._weights.read_ahead(Path(folder))
+
+    def load_weights(self, folder: str | Path) -> bool:
+        """Take another checkpoint's weights into the same module.
+
+        Args:
+            folder: a checkpoint with the same configuration and tokenizer.
+
+        Returns:
+            False, with nothing changed, where the checkpoint differs in more than its weights: load it anew then.
+        """
+        folder = Path(folder)
+        if self._folder is None or not self._folder.is_dir() or not same_architecture(self._folder, folder):
+            return False
+        if not copy_weights(self.model, self._weights.take(folder), convert=self._precision_given):
+            return False
+        self._folder, self.pretrained = folder, str(folder)
+        return True
+
+    def hf_scores(self, encoded: Sequence[tuple[Any, Any]]) -> list[tuple[float, bool]]:
+        """Score pairs of encoded context and continuation by lm-eval's `hf`, with the softmax in float32."""
+        before = self.softmax_dtype  # type: ignore[has-type]
+        self.softmax_dtype = torch.float32
+        try:
+            requests: Any = [(("", ""), list(context), list(continuation)) for context, continuation in encoded]
+            answers = super()._loglikelihood_tokens(requests, disable_tqdm=True, override_bs=8)
+        finally:
+            self.softmax_dtype = before
+        return answers
+
+    def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
+        """Log-likelihood of each continuation after its context, and whether greedy decoding would give it."""
+        if self.why_hf or self.enable_thinking:
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        pairs = [request.args for request in requests]
+        tree = self._tree("loglikelihood", pairs, lambda: (encode_pairs(self, pairs), None))
+        if not self._takes(tree):
+            return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
+        answers = self.forward.score(tree)
+        for pair, answer in zip(pairs, answers, strict=True):
+            self.cache_hook.add_partial("loglikelihood", pair, answer)
+        return answers
+
+    def loglikelihood_rolling(self, requests: list[Any], disable_tqdm: bool = True) -> list[float]:
+        """Log-likelihood of whole texts, in windows of the model's context length."""
+        if self.why_hf:
+            return super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+        texts = [request.args for request in requests]
+        tree = self._tree("loglikelihood_rolling", texts, lambda: encode_windows(self, [text for (text,) in texts]))
+        if not self._takes(tree):
+            return super().loglikelihood_rolling(requests, disable_tqdm=disable_tqdm)
+        totals = [value for value, _ in self.forward.score(tree)]
+        for text, total in zip(texts, totals, strict=True):
+            self.cache_hook.add_partial("loglikelihood_rolling", text, total)
+        return totals
+
+    def generate_until(self, requests: list[Any], disable_tqdm: bool = True) -> list[str]:
+        """Continue each prompt until a stop sequence; a prompt that is asked for n times is read once."""
+        if self.why_hf or self.think_end_token is not None:
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+        by_options: dict[str, list[int]] = {}
+        for number, request in enumerate(requests):
+            by_options.setdefault(json.dumps(request.args[1], sort_keys=True, default=str), []).append(number)
+        answers = [""] * len(requests)
+        for numbers in by_options.values():
+            some = [requests[number] for number in numbers]
+            for number, answer in zip(numbers, self._generate(some, disable_tqdm), strict=True):
+                answers[number] = answer
+        return answers
+
+    def _generate(self, requests: list[Any], disable_tqdm: bool) -> list[str]:
+        """Continue prompts with the same options."""
+        decoding = Decoding(self, requests[0].args[1])
+        texts = [request.args[0] for request in requests]
+        room = self.max_length - decoding.most_new
+        assert room > 0, f"max_gen_toks {decoding.most_new} must be less than the model's length {self.max_length}"
+        prompts = encode_prompts(self, texts, room)
+        longest = max(map(len, prompts)) + decoding.most_new
+        if decoding.why_hf or min(map(len, prompts)) == 0 or not self._fits_window(longest):
+            logger.warning("generated by lm-eval's hf: %s", decoding.why_hf or "a prompt is empty or too long")
+            return super().generate_until(requests, disable_tqdm=disable_tqdm)
+        found = complete(self.forward, prompts, decoding.most_new, decoding.chooser(texts), decoding.ended)
+        answers = []
+        for request, tokens in zip(requests, found, strict=True):
+            answers.append(postprocess_generated_text(self.tok_decode(tokens), decoding.until, None))
+            self.cache_hook.add_partial("generate_until", request.args, answers[-1])
+        return answers
+
+    def count_tokens(self, context: str, continuation: str) -> int | None:
+        """Tokens of a continuation that the last requests scored; None if they did not."""
+        return self._counts.get((context, continuation))
+
+    def _tree(
+        self, kind: str, texts: Sequence[tuple[str, ...]], encode: Callable[[], tuple[list[Encoded], list[int] | None]]
+    ) -> Tree:
+        """The tree of requests, from the cache if they were scored before."""
+
+        def build() -> Tree:
+            encoded, windows = encode()
+            return build_tree(*model_inputs(encoded, self.max_length), windows)
+
+        tree = self.trees.get(tree_key(self, kind, texts), build)
+        self._counts = dict(zip(texts, tree.request_counts.tolist(), strict=True))
+        return tree
+
+    def _takes(self, tree: Tree) -> bool:
+        """Whether the model can be given a tree's sequences, with a line in the log if not."""
+        fits = self._fits_window(tree.longest)
+        if not fits:
+            logger.warning("scored by lm-eval's hf: a sequence of %d tokens is longer than its window", tree.longest)
+        return fits
+
+    def _fits_window(self, longest: int) -> bool:
+        """Whether sequences of that many tokens fit into the model's sliding window, if it has one."""
+        window = getattr(self.config.get_text_config(), "sliding_window", None)
+        return window is None or longest <= window

@@ -1,0 +1,96 @@
+"""One checkpoint after the other: weights go into the same module, trees are made once and kept by content."""
+
+import shutil
+
+import pytest
+import torch
+
+from predictor.evaluation.scoring import TreeLM
+from predictor.evaluation.scoring import cache as cache_module
+from predictor.evaluation.scoring.cache import TreeCache, tree_key
+from tests.evaluation.scoring.small import awkward_pairs, model, requests, text, tokenizer
+
+ASKED = requests("loglikelihood", [pair for pair in awkward_pairs() if len(pair[0]) < 200])
+
+
+@pytest.fixture(scope="module")
+def folders(tmp_path_factory):
+    """Two checkpoints of one architecture, the second in several files, and one of another architecture."""
+    root = tmp_path_factory.mktemp("models")
+    for name, architecture, seed, size in (
+        ("first", "llama", 0, "5GB"),
+        ("second", "llama", 1, "100KB"),
+        ("tied", "gpt2", 2, "5GB"),
+        ("tied_too", "gpt2", 3, "5GB"),
+    ):
+        model(architecture, seed).save_pretrained(root / name, max_shard_size=size)
+        tokenizer().save_pretrained(root / name)
+    return root
+
+
+@pytest.mark.parametrize(("one", "other"), [("first", "second"), ("tied", "tied_too")])
+def test_weights_taken_into_the_same_module_score_as_if_loaded_anew(folders, one, other):
+    lm = TreeLM(pretrained=str(folders / one), device="cpu")
+    module, before = lm.model, lm.loglikelihood(ASKED)
+    lm.read_ahead(folders / other)
+    assert lm.load_weights(folders / other)
+    fresh = TreeLM(pretrained=str(folders / other), device="cpu")
+    assert lm.loglikelihood(ASKED) == fresh.loglikelihood(ASKED) != before
+    assert lm.model is module
+
+
+def test_half_precision_files_are_taken_where_a_precision_is_asked_for(folders, tmp_path):
+    for name, seed in (("one", 5), ("two", 6)):
+        model("llama", seed, torch.float16).save_pretrained(tmp_path / name)
+        tokenizer().save_pretrained(tmp_path / name)
+    lm = TreeLM(pretrained=str(tmp_path / "one"), device="cpu", dtype="float32")
+    assert lm.load_weights(tmp_path / "two")
+    fresh = TreeLM(pretrained=str(tmp_path / "two"), device="cpu", dtype="float32")
+    assert lm.loglikelihood(ASKED) == fresh.loglikelihood(ASKED)
+
+
+def test_another_architecture_or_tokenizer_or_precision_is_refused_and_changes_nothing(folders, tmp_path):
+    lm = TreeLM(pretrained=str(folders / "first"), device="cpu")
+    before = lm.loglikelihood(ASKED)
+    assert not lm.load_weights(folders / "tied")
+    shutil.copytree(folders / "second", tmp_path / "other")
+    settings = tmp_path / "other" / "tokenizer_config.json"
+    settings.write_text(settings.read_text().replace("<eos>", "the"))
+    assert not lm.load_weights(tmp_path / "other")
+    half = model("llama", 4, torch.float16)
+    half.config.dtype = torch.float32
+    half.save_pretrained(tmp_path / "half")
+    tokenizer().save_pretrained(tmp_path / "half")
+    shutil.copy(folders / "first" / "config.json", tmp_path / "half" / "config.json")
+    assert not lm.load_weights(tmp_path / "half")
+    assert lm.loglikelihood(ASKED) == before
+
+
+def test_a_tree_is_built_once_and_found_again_by_its_content(folders, tmp_path, monkeypatch):
+    monkeypatch.setattr(cache_module, "_WORTH_SECONDS", 0.0)
+    first = TreeLM(pretrained=str(folders / "first"), device="cpu", trees=TreeCache(tmp_path))
+    answers = first.loglikelihood(ASKED)
+    (file,) = tmp_path.glob("*.npz")
+    other = TreeLM(pretrained=str(folders / "second"), device="cpu", trees=TreeCache(tmp_path))
+    refuse = pytest.fail
+    monkeypatch.setattr("predictor.evaluation.scoring.lm.build_tree", lambda *asked: refuse("built again"))
+    assert len(other.loglikelihood(ASKED)) == len(answers)
+    monkeypatch.undo()
+    # A damaged file counts as none.
+    file.write_bytes(file.read_bytes()[:100])
+    again = TreeLM(pretrained=str(folders / "first"), device="cpu", trees=TreeCache(tmp_path))
+    assert again.loglikelihood(ASKED) == answers
+
+
+def test_other_texts_or_settings_are_another_tree(folders):
+    lm = TreeLM(pretrained=str(folders / "first"), device="cpu")
+    pairs = [("the river", " walks")]
+    shorter = TreeLM(pretrained=str(folders / "first"), device="cpu", max_length=100)
+    keys = {
+        tree_key(lm, "loglikelihood", pairs),
+        tree_key(lm, "loglikelihood_rolling", pairs),
+        tree_key(lm, "loglikelihood", [("the river ", "walks")]),
+        tree_key(lm, "loglikelihood", [*pairs, (text(3, 1), " a")]),
+        tree_key(shorter, "loglikelihood", pairs),
+    }
+    assert len(keys) == 5

@@ -1,0 +1,223 @@
+"""The tree scorer gives the numbers of lm-eval's `hf`."""
+
+import logging
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+from lm_eval.models.huggingface import HFLM
+
+from predictor.evaluation.scoring import TreeLM
+from predictor.evaluation.scoring.encoding import encode_pairs
+from tests.evaluation.scoring.small import TREES, awkward_pairs, model, requests, text, tokenizer
+
+ROOT = Path(__file__).parents[3]
+DATASETS = ROOT.parent / "shared" / "datasets"
+
+pytestmark = pytest.mark.slow
+
+
+def pair_of(architecture, **options):
+    """Both scorers over one model."""
+    made = model(architecture, **options)
+    return TreeLM(pretrained=made, tokenizer=tokenizer()), HFLM(made, tokenizer=tokenizer(), batch_size=4)
+
+
+@pytest.fixture(scope="module", params=TREES)
+def both(request):
+    return pair_of(request.param)
+
+
+@pytest.fixture(scope="module")
+def llamas():
+    return pair_of("llama")
+
+
+def largest_difference(ours, theirs):
+    assert [flag for _, flag in ours] == [flag for _, flag in theirs]
+    # `hf` sums in single precision: of a long answer's hundreds of nats it keeps no more digits than this.
+    pairs = [(one, other) for (one, _), (other, _) in zip(ours, theirs, strict=True)]
+    return max(abs(one - other) - 2e-7 * abs(other) for one, other in pairs)
+
+
+def test_log_likelihoods_and_greedy_flags(both):
+    tree, hf = both
+    assert tree.why_hf is None
+    asked = requests("loglikelihood", awkward_pairs())
+    before = tree.forward.work.tokens
+    ours, theirs = tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)
+    assert largest_difference(ours, theirs) < 1e-4
+    assert tree.forward.work.tokens > before
+
+
+def test_rolling_log_likelihoods(both):
+    tree, hf = both
+    asked = requests("loglikelihood_rolling", [(text(1200, seed=7),), (text(1200, seed=7) + " stone",), ("a",), ("",)])
+    ours, theirs = tree.loglikelihood_rolling(asked), hf.loglikelihood_rolling(asked, disable_tqdm=True)
+    assert ours == pytest.approx(theirs, abs=1e-3, rel=1e-7)
+
+
+def test_greedy_answers(both):
+    tree, hf = both
+    stops = {"until": [" the", "st"], "max_gen_toks": 12, "do_sample": False}
+    prompts = [text(20, seed=8) + end for end in ("", " a", " seven", " a stone")] + [text(3, seed=9), text(3, seed=9)]
+    asked = requests("generate_until", [(prompt, stops) for prompt in prompts])
+    asked += requests("generate_until", [(prompt, {"until": [], "max_gen_toks": 5}) for prompt in prompts])
+    assert tree.generate_until(asked) == hf.generate_until(asked, disable_tqdm=True)
+
+
+def test_encoding_is_that_of_hf(llamas):
+    tree, hf = llamas
+    pairs = [pair for pair in awkward_pairs() if pair[0]]
+    for pair, (context, continuation) in zip(pairs, encode_pairs(tree, pairs), strict=True):
+        assert (context.tolist(), continuation.tolist()) == hf._encode_pair(*pair)
+
+
+@pytest.mark.parametrize("name", ["mmlu", "hellaswag-10-fixed", "hellaswag-10", "arc-challenge", "arc-easy"])
+def test_samples_of_real_data_sets(both, name):
+    compare_on_real_items(both, name)
+
+
+@pytest.mark.parametrize("name", ["hellaswag-0", "openbookqa", "winogrande"])
+def test_samples_of_further_real_data_sets(llamas, name):
+    compare_on_real_items(llamas, name)
+
+
+def compare_on_real_items(both, name):
+    if not DATASETS.is_dir():
+        pytest.skip("the data sets are not beside this checkout (../shared/datasets)")
+    sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
+    try:
+        from scoring_items import workloads
+    finally:
+        sys.path.pop(0)
+    tree, hf = both
+    items = workloads(DATASETS, 0.01)[name]().items[:3]
+    asked = requests("loglikelihood", [pair for item in items for pair in item])
+    # Their prompts are longer than these models' context, and so cut on the left; one that fits is added.
+    asked += requests("loglikelihood", [(context[-600:], answer) for context, answer in items[0]])
+    assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+
+
+def test_an_answer_that_begins_inside_another_one(llamas):
+    # lm-eval's hf groups these two by the tokens that it reads, and then scores the shorter answer at the wrong place
+    # unless its cache of logits is off.
+    tree, hf = llamas
+    asked = requests("loglikelihood", [("", "<eos>the river"), ("<eos>the", " a")])
+    alone = HFLM(hf.model, tokenizer=tokenizer(), logits_cache=False)
+    assert largest_difference(tree.loglikelihood(asked), alone.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+
+
+def test_a_token_before_every_text(llamas):
+    _, hf = llamas
+    tree = TreeLM(pretrained=hf.model, tokenizer=tokenizer(), add_bos_token=True, prefix_token_id=3, max_length=40)
+    other = HFLM(hf.model, tokenizer=tokenizer(), add_bos_token=True, prefix_token_id=3, max_length=40)
+    asked = requests("loglikelihood", awkward_pairs())
+    assert largest_difference(tree.loglikelihood(asked), other.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+
+
+@pytest.mark.parametrize("row_tokens", [50, 300])
+def test_scores_do_not_depend_on_rows(llamas, row_tokens):
+    tree, hf = llamas
+    asked = requests("loglikelihood", awkward_pairs())
+    short = TreeLM(pretrained=hf.model, tokenizer=tokenizer(), row_tokens=row_tokens)
+    assert largest_difference(short.loglikelihood(asked), tree.loglikelihood(asked)) < 1e-4
+    # Nothing is computed twice, whatever the rows.
+    fresh = TreeLM(pretrained=hf.model, tokenizer=tokenizer())
+    fresh.loglikelihood(asked)
+    assert short.forward.work.tokens == fresh.forward.work.tokens
+
+
+def test_out_of_memory_halves_the_rows_and_goes_on(llamas, caplog):
+    tree, hf = llamas
+    asked = requests("loglikelihood", [pair for pair in awkward_pairs() if len(pair[0]) < 200])
+    expected = tree.loglikelihood(asked)
+
+    def refuse(module, inputs, named):
+        if inputs[0].shape[1] > 100:
+            raise torch.OutOfMemoryError("too long a row")
+
+    hook = hf.model.base_model.register_forward_pre_hook(refuse, with_kwargs=True)
+    try:
+        with caplog.at_level(logging.WARNING):
+            found = tree.loglikelihood(asked)
+    finally:
+        hook.remove()
+    assert "going on with rows of" in caplog.text
+    assert largest_difference(found, expected) < 1e-4
+
+
+def test_bfloat16_is_no_further_from_float32_than_hf(llamas):
+    exact, _ = llamas
+    tree, hf = pair_of("llama", dtype=torch.bfloat16)
+    assert tree.why_hf is None
+    asked = requests("loglikelihood", awkward_pairs()[:40])
+    truth = [value for value, _ in exact.loglikelihood(asked)]
+
+    def distance(answers):
+        return sum(abs(value - right) for (value, _), right in zip(answers, truth, strict=True)) / len(truth)
+
+    assert distance(tree.loglikelihood(asked)) <= distance(hf.loglikelihood(asked, disable_tqdm=True))
+
+
+@pytest.mark.parametrize(
+    ("architecture", "reason"),
+    [("bloom", "bloom is scored by lm-eval's hf"), ("mamba", "mamba"), ("gemma2", "its attention takes softcap")],
+)
+def test_what_cannot_be_a_tree_is_scored_by_hf_and_said_in_a_line(architecture, reason, caplog):
+    with caplog.at_level(logging.WARNING, logger="predictor"):
+        tree, hf = pair_of(architecture)
+    (line,) = [record.getMessage() for record in caplog.records if record.name.startswith("predictor")]
+    assert reason in line
+    asked = requests("loglikelihood", awkward_pairs()[:8])
+    assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+    assert tree.forward.work.tokens == 0
+
+
+def test_sequences_longer_than_a_sliding_window_are_scored_by_hf(caplog):
+    tree, hf = pair_of("window")
+    assert tree.why_hf is None
+    short, long = awkward_pairs()[20:24], awkward_pairs()[:4]
+    for pairs, is_tree in ((short, True), (long, False)):
+        before = tree.forward.work.tokens
+        asked = requests("loglikelihood", pairs)
+        assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+        assert (tree.forward.work.tokens > before) is is_tree
+    assert "longer than its window" in caplog.text
+
+
+def test_sampled_answers_are_seeded_per_prompt_and_repetition(llamas):
+    tree, _ = llamas
+    options = {"until": [], "max_gen_toks": 8, "do_sample": True, "temperature": 1.0}
+    prompts = [text(10, seed=1)] * 6 + [text(10, seed=2)] * 2
+    torch.manual_seed(11)
+    before = tree.forward.work.tokens
+    first = tree.generate_until(requests("generate_until", [(prompt, options) for prompt in prompts]))
+    read = tree.forward.work.tokens - before - 8 * 7
+    assert len(set(first[:6])) > 3
+    # Each of the two prompts was read once.
+    assert read == len(tree.tok_encode(prompts[0])) + len(tree.tok_encode(prompts[-1]))
+    # Alone, in another batch, the last prompt's first answer is the same.
+    again = tree.generate_until(requests("generate_until", [(prompts[-1], options)]))
+    assert again == [first[6]]
+    torch.manual_seed(12)
+    assert tree.generate_until(requests("generate_until", [(prompts[-1], options)])) != again
+
+
+def test_sampling_follows_the_model_s_distribution(llamas):
+    tree, hf = llamas
+    options = {"until": [], "max_gen_toks": 1, "do_sample": True, "temperature": 1.5, "top_k": 3}
+    prompt = text(10, seed=1)
+    torch.manual_seed(0)
+    answers = tree.generate_until(requests("generate_until", [(prompt, options)] * 2000))
+    logits = hf.model(torch.tensor([hf.tok_encode(prompt)])).logits[0, -1] / 1.5
+    top = logits.topk(3)
+    # Parts of characters decode to the same sign, so probabilities are added by text.
+    expected: dict[str, float] = {}
+    for token, probability in zip(top.indices.tolist(), top.values.softmax(-1).tolist(), strict=True):
+        said = hf.tok_decode([token])
+        expected[said] = expected.get(said, 0.0) + probability
+    for said, probability in expected.items():
+        share = answers.count(said) / 2000
+        assert share == pytest.approx(probability, abs=4 * (probability * (1 - probability) / 2000) ** 0.5)
