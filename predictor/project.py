@@ -3,15 +3,31 @@
 from __future__ import annotations
 
 import difflib
+import os
+import re
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, Field
 
 from predictor.config_file import prefixes, read_yaml
 from predictor.errors import ConfigError, InputError
 from predictor.quantity import parse_quantity
+from predictor.redaction import redact
+from predictor.scheduling import (
+    EXECUTORS,
+    Duration,
+    Executor,
+    LocalExecutor,
+    Mlflow,
+    Section,
+    Selection,
+    Tensorboard,
+    Trackers,
+    Wandb,
+    Watch,
+)
 
 DEFAULT_CONFIG = "checkpoints.yaml"
 
@@ -27,27 +43,34 @@ def _count(value: Any) -> int:
 
 Count = Annotated[int, BeforeValidator(_count)]
 Role = Literal["ladder", "target"]
+Backend = Literal["tree", "hf", "vllm"]
+TokensFrom = Literal["step", "name", "trainer_state"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Family(_Section):
+class Family(Section):
     """Runs that share architecture, data recipe and hyper-parameter rule; what is set here holds for all its runs.
 
     Attributes:
         tokens_per_step: training tokens of one optimizer step.
         schedule_end: step at which the learning-rate schedule ends.
         checkpoints: where the checkpoints are, with `{run}` and `{step}`.
+        tokens_from: where a checkpoint's tokens stand: `step` times tokens_per_step, `{tokens}` in its `name`, or the
+            `num_input_tokens_seen` of its `trainer_state`.
+        complete_marker: name of the file that says that a checkpoint is complete.
+        select: which checkpoints are scored.
+        gpus: GPUs that a worker needs for one checkpoint; more than one spread it over them.
     """
 
     tokens_per_step: Count | None = None
     schedule_end: Count | None = None
     checkpoints: str | None = None
+    tokens_from: TokensFrom | None = None
+    complete_marker: str | None = None
+    select: Selection | None = None
+    gpus: int | None = Field(default=None, ge=1)
 
 
-class Run(_Section):
+class Run(Section):
     """One training run.
 
     Attributes:
@@ -58,6 +81,9 @@ class Run(_Section):
         schedule_end: step at which the learning-rate schedule ends; default that of the family.
         checkpoints: where its checkpoints are, with `{step}` and if wanted `{run}`; default that of the family.
         role: `ladder`, or `target` for a run that is scored only when asked for and that no law is fitted to.
+        tokens_from, complete_marker, select, gpus: as for the family; default those of the family.
+        trust_remote_code: run Python code that lies in its checkpoints.
+        pickled_weights: load weights that are not safetensors, which can run code.
     """
 
     family: str
@@ -66,10 +92,16 @@ class Run(_Section):
     tokens_per_step: Count | None = None
     schedule_end: Count | None = None
     checkpoints: str | None = None
+    tokens_from: TokensFrom | None = None
     role: Role = "ladder"
+    complete_marker: str | None = None
+    select: Selection | None = None
+    gpus: int | None = Field(default=None, ge=1)
+    trust_remote_code: bool = False
+    pickled_weights: bool = False
 
 
-class Target(_Section):
+class Target(Section):
     """The model to forecast.
 
     Attributes:
@@ -85,23 +117,12 @@ class Target(_Section):
     run: str | None = None
 
 
-class LocalExecutor(_Section):
-    """Workers on this machine.
+class Scoring(Section):
+    """How a checkpoint is run.
 
     Attributes:
-        kind: `local`.
-        workers: processes that score at the same time; 1 scores in the process itself.
-    """
-
-    kind: Literal["local"] = "local"
-    workers: int = Field(default=1, ge=1, le=1024)
-
-
-class Scoring(_Section):
-    """How lm-eval's `hf` model is run.
-
-    Attributes:
-        batch_size: sequences per forward pass, or `auto`.
+        backend: lm-eval's model class: `tree` computes shared prefixes once, `hf` is lm-eval's own, `vllm` needs vLLM.
+        batch_size: sequences per forward pass where lm-eval's `hf` is used, or `auto`.
         device: as `cpu`, `cuda` or `cuda:0`; `auto` takes a GPU if there is one.
         dtype: of the weights; `auto` takes the checkpoint's own.
         limit: score only the first items of each task.
@@ -109,6 +130,7 @@ class Scoring(_Section):
         allow_code_execution: run code that the model writes, as humaneval needs.
     """
 
+    backend: Backend = "tree"
     batch_size: Annotated[int, Field(ge=1)] | Literal["auto"] = 32
     device: str = "auto"
     dtype: Literal["auto", "float32", "float16", "bfloat16"] = "auto"
@@ -117,30 +139,90 @@ class Scoring(_Section):
     allow_code_execution: bool = False
 
 
-class Project(_Section):
-    """All of checkpoints.yaml. Relative paths in it are relative to its folder, `root`."""
+class Project(Section):
+    """All of checkpoints.yaml. Relative paths in it are relative to its folder, `root`.
+
+    Attributes:
+        suite: what is scored on: a shipped suite or a suite file.
+        store: folder or URL of the scores.
+        ledger: SQLite file or URL of a database; a file in the store when None.
+        families: families of runs.
+        runs: the runs.
+        target: the model to forecast.
+        executor: where workers run.
+        scoring: how lm-eval is run.
+        offline: look nothing up on the hub.
+        settle_seconds: a checkpoint with a younger file is still being written.
+        select: which checkpoints are scored, where neither the run nor its family says.
+        watch: when `evaluate --watch` looks again.
+        lease: how long a worker that is not heard of keeps its pairs.
+        backoff: how long a failed pair rests before `--watch` tries it again; doubled each time.
+        trackers: where scores are shown.
+        cache: folder for checkpoints fetched from the hub or an object store.
+        root: the folder of checkpoints.yaml.
+    """
 
     suite: str
     store: str = "store"
+    ledger: str | None = Field(default=None, repr=False)
     families: dict[str, Family]
     runs: dict[str, Run] = Field(min_length=1)
     target: Target | None = None
-    executor: LocalExecutor = LocalExecutor()
+    executor: Executor = LocalExecutor()
     scoring: Scoring = Scoring()
     offline: bool = True
     settle_seconds: float = Field(default=60.0, ge=0)
+    select: Selection = Selection()
+    watch: Watch = Watch()
+    lease: Duration = 120.0
+    backoff: Duration = 60.0
+    trackers: Trackers = Trackers()
+    cache: str = "checkpoint-cache"
     root: Path = Field(default=Path(), exclude=True)
 
     @property
     def store_path(self) -> Path:
-        """The store's folder."""
-        return self.root / self.store
+        """The store's folder; a path on an object store where `store` is a URL."""
+        return place(self.store, self.root)
 
-    def checkpoints_of(self, name: str) -> Path:
-        """The pattern of a run's checkpoint folders, with `{step}` still in it."""
+    @property
+    def ledger_path(self) -> str | None:
+        """The ledger's file or URL, with `${NAME}` taken from the environment; None for a file in the store.
+
+        Raises:
+            ConfigError: it names a variable that is not set.
+        """
+        if self.ledger is None:
+            return None
+        text = re.sub(r"\$\{(\w+)\}", _variable, self.ledger)
+        return text if "://" in text else str(self.root / text)
+
+    def checkpoints_of(self, name: str) -> str:
+        """The pattern of a run's checkpoint folders, with `{step}` still in it: a path, a URL, or a hub revision."""
         run = self.runs[name]
-        pattern = run.checkpoints or self.families[run.family].checkpoints or ""
-        return self.root / pattern.replace("{run}", name)
+        pattern = (run.checkpoints or self.families[run.family].checkpoints or "").replace("{run}", name)
+        return pattern if is_remote(pattern) else str(self.root / pattern)
+
+    def tokens_from(self, name: str) -> TokensFrom:
+        """Where the tokens of a run's checkpoints stand."""
+        run = self.runs[name]
+        said = run.tokens_from or self.families[run.family].tokens_from
+        return said or ("name" if "{tokens}" in self.checkpoints_of(name) else "step")
+
+    def marker_of(self, name: str) -> str | None:
+        """Name of the file that says that a checkpoint of a run is complete, or None."""
+        run = self.runs[name]
+        return run.complete_marker or self.families[run.family].complete_marker
+
+    def selection_of(self, name: str) -> Selection:
+        """Which checkpoints of a run are scored."""
+        run = self.runs[name]
+        return run.select or self.families[run.family].select or self.select
+
+    def gpus_of(self, name: str) -> int:
+        """GPUs that one checkpoint of a run needs, where there are GPUs."""
+        run = self.runs[name]
+        return run.gpus or self.families[run.family].gpus or 1
 
     def tokens_per_step_of(self, name: str) -> int:
         """Training tokens of one optimizer step of a run."""
@@ -152,6 +234,49 @@ class Project(_Section):
         run = self.runs[name]
         end = run.schedule_end or self.families[run.family].schedule_end
         return None if end is None else end * self.tokens_per_step_of(name)
+
+
+_HUB = re.compile(r"(?P<repository>[\w.-]+/[\w.-]+)@(?P<revision>[^/]+)")
+
+
+def is_remote(pattern: str) -> bool:
+    """Tell whether a pattern of checkpoints names an object store (`s3://...`) or the hub (`org/model@step*`)."""
+    return "://" in pattern or is_hub(pattern)
+
+
+def is_hub(pattern: str) -> bool:
+    """Tell whether a pattern of checkpoints names revisions on the Hugging Face hub."""
+    return _HUB.fullmatch(pattern) is not None
+
+
+def place(text: str, root: Path = Path()) -> Path:
+    """Read a folder's name, local or a URL of an object store, as something to walk and open like a path."""
+    if "://" not in text:
+        return root / text
+    from upath import UPath
+
+    try:
+        folder: Any = UPath(text)
+        # The package behind a URL is looked for when it is first used, too late for one clear line.
+        folder.fs  # noqa: B018
+    except ImportError:
+        raise ConfigError(
+            f"{redact(text)} is on an object store, whose package is not installed",
+            "pip install 'predictor[objectstore]'",
+        ) from None
+    except ValueError as error:
+        raise ConfigError(
+            f"{redact(text)} cannot be opened ({error})", "give a folder, or a URL as s3://bucket/store"
+        ) from None
+    found: Path = folder
+    return found
+
+
+def _variable(match: re.Match[str]) -> str:
+    name = match[1]
+    if name not in os.environ:
+        raise ConfigError(f"ledger names the variable {name}, which is not set", f"set {name}")
+    return os.environ[name]
 
 
 def load_project(path: str | Path = DEFAULT_CONFIG) -> Project:
@@ -176,28 +301,36 @@ def _explain(error: pydantic.ValidationError, path: Path, lines: dict[tuple[str,
     """Say the first mistake; a misspelt key before the missing one that it stands for."""
     order = {"extra_forbidden": 0, "missing": 2}
     problem = min(error.errors(), key=lambda one: order.get(one["type"], 1))
-    place = tuple(str(part) for part in problem["loc"])
+    place = _place_of(problem)
     # Unions add the name of their branch at the end of the path: `scoring.batch_size.int`.
     shown = place if problem["type"] == "missing" else next((k for k in prefixes(place) if k in lines), place)
     line = next((f":{lines[key]}" for key in prefixes(place) if key in lines), "")
     key = ".".join(shown)
     context, given = problem.get("ctx", {}), problem.get("input")
-    if problem["type"] == "extra_forbidden":
-        message, remedy = f"{key} is not a known key", _closest(place[-1], _model_at(place[:-1]))
+    if problem["type"] == "union_tag_invalid":
+        message, remedy = f"{key}.kind is '{context['tag']}'", f"allowed is {', '.join(EXECUTORS)}"
+        line = next((f":{lines[inner]}" for inner in ((*shown, "kind"), shown) if inner in lines), line)
+    elif problem["type"] == "extra_forbidden":
+        model = _model_at(place[:-1], tuple(map(str, problem["loc"])))
+        message, remedy = f"{key} is not a known key", _closest(place[-1], model)
     elif problem["type"] == "missing":
         message, remedy = f"{key} is missing", "add it, see docs/config.md"
     elif problem["type"] == "literal_error" or len(shown) < len(place):
         allowed = context.get("expected") or "another value"
         if len(shown) < len(place):
-            allowed = " or ".join(
-                _told(one) for one in error.errors() if tuple(map(str, one["loc"]))[: len(shown)] == shown
-            )
+            allowed = " or ".join(_told(one) for one in error.errors() if _place_of(one)[: len(shown)] == shown)
         message, remedy = f"{key} is {given!r}", f"allowed is {allowed}"
     elif problem["type"] == "value_error":
         message, remedy = f"{key}: {context['error']}", ""
     else:
         message, remedy = f"{key} is {_short(given)}", problem["msg"].replace("Input should be", "it should be")
     return ConfigError(f"{path}{line}: {message}", remedy)
+
+
+def _place_of(problem: Any) -> tuple[str, ...]:
+    place = tuple(str(part) for part in problem["loc"])
+    # The kind of an executor stands in its path, though not in the file.
+    return place[:1] + place[2:] if place[0] == "executor" and len(place) > 1 and place[1] in EXECUTORS else place
 
 
 def _told(problem: Any) -> str:
@@ -210,15 +343,22 @@ def _short(value: Any) -> str:
     return text if len(text) <= 60 else text[:57] + "..."
 
 
-def _model_at(place: tuple[str, ...]) -> type[BaseModel]:
+def _model_at(place: tuple[str, ...], full: tuple[str, ...]) -> type[BaseModel]:
     sections: dict[str, type[BaseModel]] = {
         "families": Family,
         "runs": Run,
         "target": Target,
-        "executor": LocalExecutor,
         "scoring": Scoring,
+        "select": Selection,
+        "watch": Watch,
+        "trackers": Trackers,
+        "wandb": Wandb,
+        "mlflow": Mlflow,
+        "tensorboard": Tensorboard,
+        **({"executor": EXECUTORS[full[1]]} if full[0] == "executor" and full[1] in EXECUTORS else {}),
     }
-    return sections[place[0]] if place and place[0] in sections else Project
+    # The innermost section that encloses the key: `select` of a run is not the run.
+    return next((sections[part] for part in reversed(place) if part in sections), Project)
 
 
 def _closest(name: str, model: type[BaseModel]) -> str:
@@ -239,15 +379,19 @@ def _check_references(project: Project, path: Path, lines: dict[tuple[str, ...],
         if run.family not in project.families:
             raise wrong(("runs", name, "family"), f"is '{run.family}', which is no family here", known)
         family = project.families[run.family]
-        if not project.tokens_per_step_of(name):
-            raise wrong(("runs", name, "tokens_per_step"), "is missing", f"set it here or in families.{run.family}")
         holder = ("runs", name) if run.checkpoints or not family.checkpoints else ("families", run.family)
         pattern = run.checkpoints or family.checkpoints
         if not pattern:
             raise wrong((*holder, "checkpoints"), "is missing", "give a folder such as checkpoints/{run}/step_{step}")
-        if "{step}" not in pattern:
+        if "{step}" not in pattern and "*" not in pattern:
             raise wrong(
                 (*holder, "checkpoints"), f"is '{pattern}', without {{step}}", "write as runs/{run}/step_{step}"
+            )
+        if project.tokens_from(name) == "step" and not project.tokens_per_step_of(name):
+            raise wrong(("runs", name, "tokens_per_step"), "is missing", f"set it here or in families.{run.family}")
+        if project.tokens_from(name) == "name" and "{tokens}" not in pattern:
+            raise wrong(
+                (*holder, "checkpoints"), f"is '{pattern}', without {{tokens}}", "write as step{step}-tokens{tokens}"
             )
         if holder[0] == "families" and "{run}" not in pattern and _runs_of(project, run.family) > 1:
             raise wrong((*holder, "checkpoints"), f"is '{pattern}', the same for all its runs", "put {run} into it")

@@ -42,8 +42,8 @@ def test_a_project_is_read_with_numbers_as_people_write_them(load, tmp_path):
     assert project.target.tokens == 1_500_000_000_000
     assert project.tokens_per_step_of("7") == 4_000_000
     assert project.tokens_planned_of("10k") == 2_400_000
-    assert project.checkpoints_of("10k") == tmp_path / "runs/10k/step_{step}"
-    assert project.checkpoints_of("7") == Path("/data/7/{step}")
+    assert project.checkpoints_of("10k") == str(tmp_path / "runs/10k/step_{step}")
+    assert project.checkpoints_of("7") == "/data/7/{step}"
     assert project.store_path == tmp_path / "results"
     assert project.offline
     assert project.executor.workers == 1
@@ -69,8 +69,12 @@ def test_a_project_is_read_with_numbers_as_people_write_them(load, tmp_path):
         ("tokens: 1.5T", "tokens: lots", ":12: target.tokens: 'lots' is not a number"),
         ("batch_size: auto", "batch_size: large", ":13: scoring.batch_size is 'large'; allowed is "),
         ("batch_size: auto", "dtype: int4", ":13: scoring.dtype is 'int4'; allowed is 'auto', 'float32'"),
-        ("settle_seconds: 0", "executor: {kind: slurm}", ":14: executor.kind is 'slurm'; allowed is 'local'"),
-        ("settle_seconds: 0", "executor: {workers: 0}", ":14: executor.workers is 0; it should be greater than"),
+        ("settle_seconds: 0", "executor: {kind: k8s}", ":14: executor.kind is 'k8s'; allowed is local, ray, slurm"),
+        (
+            "settle_seconds: 0",
+            "executor: {workers: 0}",
+            ":14: executor.workers is 0; allowed is greater than or equal to 1 or 'auto'",
+        ),
         (
             "settle_seconds: 0",
             "setle_seconds: 0",

@@ -44,12 +44,17 @@ def fingerprint_of(folder: Path) -> str:
         CheckpointError: a file cannot be looked at.
     """
     try:
-        parts = [(path.name, stat.st_size, stat.st_mtime_ns) for path in _files(folder) for stat in (path.stat(),)]
+        parts = [
+            (path.name, stat.st_size, getattr(stat, "st_mtime_ns", None) or stat.st_mtime)
+            for path in _files(folder)
+            for stat in (path.stat(),)
+        ]
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read ({error.strerror})", "check the folder") from None
     return hashlib.sha256(repr(parts).encode()).hexdigest()
 
 
 def _files(folder: Path) -> list[Path]:
-    also = [folder / name for name in _ALSO if (folder / name).is_file()]
-    return sorted({*weight_files(folder), *also})
+    there = {path.name for path in folder.iterdir()}
+    also = [folder / name for name in _ALSO if name in there]
+    return sorted({*weight_files(folder), *also}, key=str)

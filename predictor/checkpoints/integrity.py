@@ -10,34 +10,50 @@ from pathlib import Path
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt", "tekken.json")
 INDEX = "model.safetensors.index.json"
 _LONGEST_HEADER = 100_000_000  # safetensors' own limit, bytes
+_CLOCKS_DIFFER = 5.0  # seconds by which the clocks of a file server and of this machine may well differ
 _TEMPORARY = (".tmp", ".part", ".partial", ".incomplete", ".writing", ".lock")
 
 
-def why_incomplete(folder: Path, settle_seconds: float = 60.0, now: float | None = None) -> str | None:
+def why_incomplete(
+    folder: Path,
+    settle_seconds: float = 60.0,
+    now: float | None = None,
+    *,
+    marker: str | None = None,
+    unchanged_for: float = 0.0,
+    pickled: bool = False,
+) -> str | None:
     """Say why a checkpoint cannot be scored yet, or None if it can.
 
     Args:
         folder: a folder in the form of transformers' `save_pretrained`, with its tokenizer.
         settle_seconds: a checkpoint in which a file is younger than this is taken as still being written.
         now: seconds since the epoch; the present when None.
+        marker: name of the file that whoever writes checkpoints writes last; with it no time is waited.
+        unchanged_for: seconds for which the caller has seen the files as they are, by a clock that is never set back.
+        pickled: take weights that are not safetensors, too.
     """
     try:
-        files = sorted(path for path in folder.iterdir() if path.is_file())
+        files = sorted((path for path in folder.iterdir() if path.is_file()), key=lambda path: path.name)
     except OSError as error:
         return f"the folder cannot be read ({error.strerror})"
     if not files:
         return "the folder is empty"
+    if marker is not None and all(path.name != marker for path in files):
+        return f"{marker} is missing: still being written"
     for path in files:
         if path.name.startswith(("tmp", ".tmp")) or path.suffix in _TEMPORARY:
             return f"{path.name} is a temporary file: still being written"
-    reason = _config(folder) or _weights(folder) or _tokenizer(folder)
-    if reason is not None:
+    reason = _config(folder) or _weights(folder, pickled) or _tokenizer(folder)
+    if reason is not None or marker is not None or unchanged_for >= settle_seconds:
         return reason
     try:
         youngest = max(files, key=lambda path: path.stat().st_mtime)
         age = (time.time() if now is None else now) - youngest.stat().st_mtime
     except OSError as error:
         return f"a file vanished while it was looked at ({error.strerror}): still being written"
+    if age < -_CLOCKS_DIFFER:
+        return f"{youngest.name} was written {-age:.0f} s in the future: is a clock wrong, or was it set back?"
     if age < settle_seconds:
         return f"{youngest.name} was written {max(age, 0):.0f} s ago, less than settle_seconds ({settle_seconds:g})"
     return None
@@ -48,6 +64,8 @@ def weight_files(folder: Path) -> list[Path]:
     if (folder / INDEX).is_file():
         index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
         return [folder / name for name in sorted(set(index["weight_map"].values()))]
+    if not (folder / "model.safetensors").is_file() and (pickled := sorted(folder.glob("pytorch_model*.bin"))):
+        return pickled
     return [folder / "model.safetensors"]
 
 
@@ -64,7 +82,7 @@ def _config(folder: Path) -> str | None:
     return None
 
 
-def _weights(folder: Path) -> str | None:
+def _weights(folder: Path, pickled: bool) -> str | None:
     if (folder / INDEX).is_file():
         try:
             index = json.loads((folder / INDEX).read_text(encoding="utf-8"))
@@ -90,8 +108,26 @@ def _weights(folder: Path) -> str | None:
     if any(folder.glob("model-*-of-*.safetensors")):
         return f"{INDEX} is missing beside the shards"
     if any(folder.glob("*.bin")) or any(folder.glob("*.pt")) or any(folder.glob("*.pth")):
-        return "only pickled weights, which can run code when loaded: save with safe_serialization=True"
+        # Of pickled weights only what the index names can be checked: their sizes stand nowhere.
+        return (_pickled(folder) if pickled else _PICKLED) or None
     return "model.safetensors is missing"
+
+
+def _pickled(folder: Path) -> str:
+    index = folder / "pytorch_model.bin.index.json"
+    try:
+        named = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    except OSError:
+        named = ["pytorch_model.bin"]
+    except (ValueError, KeyError, AttributeError, TypeError):
+        return f"{index.name} cannot be read"
+    return next((f"{name} is missing" for name in named if not (folder / name).is_file()), "")
+
+
+_PICKLED = (
+    "only pickled weights, which can run code when loaded: save with safe_serialization=True, or set pickled_weights: "
+    "true for the run"
+)
 
 
 def _tensors(path: Path) -> set[str] | str:

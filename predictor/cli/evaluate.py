@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.console import progress, say
-from predictor.cli.options import write_json
+from predictor.cli.options import DURATION, write_json
 from predictor.project import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
 @click.command()
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The ladder: runs, suite, store, executor.")
 @click.option("--once", is_flag=True, help="Score what is missing now, then end. This is what it does without it, too.")
+@click.option(
+    "--watch", "watching", is_flag=True, help="Stay, and score new checkpoints as they appear, until SIGTERM."
+)
+@click.option("--every", type=DURATION, help="With --watch: time between two looks, as 90s or 10m.  [default: 5m]")
+@click.option("--cron", metavar="FIELDS", help="With --watch: look at the times of a cron expression.")
 @click.option("--store", help="Another store than that of the configuration.")
 @click.option("--run", "runs", multiple=True, help="Only this run; may be given again.")
 @click.option("--task", "tasks", multiple=True, help="Only this task of the suite; may be given again.")
@@ -29,6 +35,9 @@ if TYPE_CHECKING:
 def command(
     config: str,
     once: bool,
+    watching: bool,
+    every: float | None,
+    cron: str | None,
     store: str | None,
     runs: tuple[str, ...],
     tasks: tuple[str, ...],
@@ -49,29 +58,53 @@ def command(
       predictor evaluate --once
       predictor evaluate --config cluster.yaml --run 160m --task arc_easy
       predictor evaluate --dry-run --json -
+      predictor evaluate --watch --every 10m
+      predictor evaluate --watch --cron '*/15 * * * *'
     """
     from predictor.evaluation import evaluate
+    from predictor.evaluation.coordinator import Choice
+    from predictor.evaluation.watch import Stopped, stopping_on_sigterm, watch
     from predictor.project import load_project
 
-    outcome = evaluate(
-        load_project(config),
-        store=store,
-        runs=runs,
-        tasks=tasks,
-        limit=limit,
-        roles=("ladder", "target") if include_target else ("ladder",),
-        retry_failed=retry_failed,
-        dry_run=dry_run,
-        progress=progress,
-        tell=say,
-    )
-    for run, step, reason in outcome.incomplete:
-        say(f"left alone: {run} step {step}: {reason}")
-    for key, reason in outcome.given_up:
-        say(f"given up: {key.run} step {key.step}, {key.task}: {reason} (try it with --retry-failed)")
-    for reason in dict.fromkeys(reason for _, reason in outcome.failed):
-        count = sum(reason == other for _, other in outcome.failed)
-        say(f"failed: {count} pair{'s' if count > 1 else ''}: {reason}")
+    roles = ("ladder", "target") if include_target else ("ladder",)
+    if watching:
+        _refuse_with("--watch", {"--once": once, "--dry-run": dry_run, "--json": json_out is not None})
+        _refuse_with("--every", {"--cron": cron is not None and every is not None})
+        try:
+            with stopping_on_sigterm():
+                watch(
+                    load_project(config),
+                    store=store,
+                    choice=Choice(runs, tasks, roles, retry_failed),
+                    limit=limit,
+                    every=every,
+                    cron=cron,
+                    progress=progress,
+                    tell=say,
+                    after=_Looks(),
+                )
+        except Stopped:
+            say("stopped; what was in hand waits for the next start")
+        return 0
+    _refuse_with("a call without --watch", {"--every": every is not None, "--cron": cron is not None})
+    try:
+        with stopping_on_sigterm():
+            outcome = evaluate(
+                load_project(config),
+                store=store,
+                runs=runs,
+                tasks=tasks,
+                limit=limit,
+                roles=roles,
+                retry_failed=retry_failed,
+                dry_run=dry_run,
+                progress=progress,
+                tell=say,
+            )
+    except Stopped:
+        say("stopped; the same command goes on")
+        return 143
+    _tell(outcome)
     done = f"{len(outcome.found)} done before"
     if dry_run:
         summary = f"{len(outcome.planned)} pairs missing, {done}"
@@ -88,6 +121,43 @@ def command(
         say(summary)
         write_json(_as_json(outcome), json_out)
     return 1 if outcome.failed else 0
+
+
+def _refuse_with(option: str, others: dict[str, bool]) -> None:
+    for other, given in others.items():
+        if given:
+            raise click.UsageError(f"{other} does not go with {option}")
+
+
+class _Looks:
+    """Says what a look of `--watch` did, and what it left alone only when that is new."""
+
+    def __init__(self) -> None:
+        self._said: set[str] = set()
+
+    def __call__(self, outcome: Outcome) -> None:
+        news = [f"left alone: {run} step {step}: {reason}" for run, step, reason in outcome.incomplete]
+        news = [line for line in news if _without_numbers(line) not in self._said]
+        self._said |= {_without_numbers(line) for line in news}
+        for line in news:
+            say(line)
+        if outcome.scored or outcome.failed:
+            say(f"{len(outcome.scored)} pairs scored, {len(outcome.failed)} failed")
+
+
+def _without_numbers(line: str) -> str:
+    # "was written 12 s ago" is no news after "was written 2 s ago".
+    return re.sub(r"\d+ s ago", "", line)
+
+
+def _tell(outcome: Outcome) -> None:
+    for run, step, reason in outcome.incomplete:
+        say(f"left alone: {run} step {step}: {reason}")
+    for key, reason in outcome.given_up:
+        say(f"given up: {key.run} step {key.step}, {key.task}: {reason} (try it again with 'predictor retry')")
+    for reason in dict.fromkeys(reason for _, reason in outcome.failed):
+        count = sum(reason == other for _, other in outcome.failed)
+        say(f"failed: {count} pair{'s' if count > 1 else ''}: {reason}")
 
 
 def _as_json(outcome: Outcome) -> dict[str, object]:

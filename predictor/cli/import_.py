@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.quantity import parse_quantity
+from predictor.cli.console import say
+from predictor.cli.options import QUANTITY
 
 if TYPE_CHECKING:
     from predictor.results.importers import Imported, Origin
@@ -21,6 +22,7 @@ def command() -> None:
     Examples:
       predictor import table scores.csv --run 160m --params 160M --tokens 300B --store store/
       predictor import lm-eval results_2026-01-31.json --run 160m --params 160M --tokens 300B --store store/
+      predictor import lighteval results_2026-01-31.json --run 160m --params 160M --tokens 300B --store store/
     """
 
 
@@ -29,8 +31,8 @@ def _options(required: bool) -> Callable[[Callable[..., None]], Callable[..., No
         for option in (
             click.option("--family", help="Family of the run."),
             click.option("--store", required=True, help="The store; it is made if it does not exist."),
-            click.option("--tokens", required=required, help="Training tokens seen, as 300B."),
-            click.option("--params", required=required, help="Trainable parameters, as 160M."),
+            click.option("--tokens", type=QUANTITY, required=required, help="Training tokens seen, as 300B."),
+            click.option("--params", type=QUANTITY, required=required, help="Trainable parameters, as 160M."),
             click.option("--run", required=required, help="Name of the run."),
             click.argument("path"),
         ):
@@ -72,18 +74,30 @@ def lm_eval(**options: Any) -> None:
     _report(import_lm_eval(options["path"], options["store"], _origin(options)))
 
 
+@command.command("lighteval")
+@_options(required=True)
+def lighteval(**options: Any) -> None:
+    """Import a results file of lighteval, or its output folder for one checkpoint.
+
+    Tasks are named as lm-eval names them where both have them: arc:challenge becomes arc_challenge.
+
+    \b
+    Examples:
+      predictor import lighteval results_2026-01-31.json --run 160m --params 160M --tokens 300B --store store/
+    """
+    from predictor.results.importers import import_lighteval
+
+    _report(import_lighteval(options["path"], options["store"], _origin(options)))
+
+
 def _origin(options: dict[str, Any]) -> Origin:
     from predictor.results.importers import Origin
 
-    params, tokens = options["params"], options["tokens"]
-    return Origin(
-        run=options["run"],
-        params=None if params is None else parse_quantity(params, "--params"),
-        tokens=None if tokens is None else parse_quantity(tokens, "--tokens"),
-        family=options["family"],
-    )
+    return Origin(**{name: options[name] for name in ("run", "params", "tokens", "family")})
 
 
 def _report(imported: Imported) -> None:
+    for note in imported.notes:
+        say(note)
     tasks = len(imported.tasks)
     click.echo(f"{imported.rows} scores of {tasks} task{'s' if tasks != 1 else ''} imported into {imported.path}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 import click
@@ -13,6 +14,7 @@ if TYPE_CHECKING:
     from predictor.evaluation import Status
 
 _SHOWN = 10
+_FOLLOW_SECONDS = 2.0
 
 
 @click.command()
@@ -22,6 +24,8 @@ _SHOWN = 10
 @click.option("--task", "tasks", multiple=True, help="Only this task of the suite; may be given again.")
 @click.option("--include-target", is_flag=True, help="Show the runs of role target, too.")
 @click.option("--all", "show_all", is_flag=True, help="List every failure, not the first ten.")
+@click.option("--follow", is_flag=True, help="Show it again every two seconds until interrupted.")
+@click.option("--log", "show_log", is_flag=True, help="Show the end of the log of each failure that is listed.")
 @click.option("--json", "json_out", metavar="OUT", help="Write everything as JSON; - is stdout.")
 def command(
     config: str,
@@ -30,6 +34,8 @@ def command(
     tasks: tuple[str, ...],
     include_target: bool,
     show_all: bool,
+    follow: bool,
+    show_log: bool,
     json_out: str | None,
 ) -> None:
     """Show what is done, waiting and failed, with reasons.
@@ -38,21 +44,31 @@ def command(
     Examples:
       predictor status
       predictor status --config cluster.yaml --run 160m
+      predictor status --follow
       predictor status --json -
     """
     from predictor.evaluation import status
     from predictor.project import load_project
 
     roles = ("ladder", "target") if include_target else ("ladder",)
-    state = status(load_project(config), store=store, runs=runs, tasks=tasks, roles=roles)
+    project = load_project(config)
+    while follow:
+        state = status(project, store=store, runs=runs, tasks=tasks, roles=roles)
+        click.clear()
+        click.echo(f"{time.strftime('%H:%M:%S')}  (Ctrl-C ends this page, not the evaluation)")
+        _print(state, None if show_all else _SHOWN, show_log)
+        time.sleep(_FOLLOW_SECONDS)
+    state = status(project, store=store, runs=runs, tasks=tasks, roles=roles)
     if json_out is not None:
         write_json(_as_json(state), json_out)
         return
-    _print(state, None if show_all else _SHOWN)
+    _print(state, None if show_all else _SHOWN, show_log)
 
 
-def _print(state: Status, most: int | None) -> None:
+def _print(state: Status, most: int | None, show_log: bool) -> None:
     click.echo(f"store {state.store}" + (f", in use by {state.holder}" if state.holder else ""))
+    for one in state.coordinators:
+        click.echo(f"process {one.pid} on {one.host}: {one.activity} (heard of {one.age:.0f} s ago)")
     width = max(map(len, (*state.runs, "run")))
     click.echo(f"{'run':<{width}}  checkpoints  done  running  waiting  failed  incomplete")
     for run in state.runs:
@@ -65,7 +81,8 @@ def _print(state: Status, most: int | None) -> None:
         )
     failures = [
         f"{pair.run} step {pair.step}, {pair.task}: {pair.reason} "
-        + ("(given up, try --retry-failed)" if pair.given_up else f"(attempt {pair.attempts})")
+        + ("(given up, see 'predictor retry')" if pair.given_up else f"(attempt {pair.attempts})")
+        + ("".join(f"\n      {line}" for line in pair.log.splitlines()) if show_log else "")
         for pair in state.pairs
         if pair.state == "failed"
     ]
@@ -88,6 +105,10 @@ def _as_json(state: Status) -> dict[str, object]:
     return {
         "store": str(state.store),
         "holder": state.holder,
+        "coordinators": [
+            {"host": one.host, "pid": one.pid, "activity": one.activity, "heard_of_seconds_ago": round(one.age, 1)}
+            for one in state.coordinators
+        ],
         "totals": state.counts(),
         "runs": {run: state.counts(run) for run in state.runs},
         "pairs": [
@@ -98,6 +119,7 @@ def _as_json(state: Status) -> dict[str, object]:
                 "state": pair.state,
                 "attempts": pair.attempts,
                 "reason": pair.reason,
+                "given_up": pair.given_up,
             }
             for pair in state.pairs
         ],

@@ -1,26 +1,38 @@
-"""The coordinator: plans what is missing, gives it to workers, and keeps the ledger. One at a time per store."""
+"""The coordinator: plans what is missing, hands it to an executor, and keeps the ledger.
+
+With an SQLite ledger one process coordinates a store at a time; with PostgreSQL several may, each with its leases.
+"""
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import functools
-import os
-import socket
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
-from dataclasses import dataclass, field
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from types import TracebackType
 
-from predictor.errors import StoreError
-from predictor.evaluation.executors import make_executor, wait_for_workers
+import pandas as pd
+
+from predictor.checkpoints import Observed
+from predictor.errors import ConfigError
+from predictor.evaluation.costs import Costs
+from predictor.evaluation.executors import Executor, make_executor
+from predictor.evaluation.executors.local import wait_for_workers
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.plan import Plan, Planner
-from predictor.evaluation.worker import FINISHED, STARTED, Report, Workshop
-from predictor.project import Project
+from predictor.evaluation.plan import Plan, Planner, Twin
+from predictor.evaluation.presence import SILENT, Presence, store_lock
+from predictor.evaluation.trackers import Trackers
+from predictor.evaluation.work_queue import WorkQueue
+from predictor.evaluation.worker import Workshop, describe
+from predictor.project import Project, place
 from predictor.results.ledger import Ledger, PairKey
 from predictor.results.store import Store
 
-LOCK, LOG, LEDGER = "evaluate.lock", "evaluate.log", "ledger.sqlite"
+LOG, LEDGER = "evaluate.log", "ledger.sqlite"
+_STALE = 3600.0
+"""Seconds after which a temporary file in a store that several coordinators share is a killed worker's."""
 
 # Given a title and a total: a context that yields what is called once for each settled pair, with a line on it.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
@@ -47,6 +59,23 @@ class Outcome:
     incomplete: tuple[tuple[str, int, str], ...] = ()
     planned: tuple[PairKey, ...] = ()
     dry_run: bool = field(default=False)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What of a project is evaluated.
+
+    Attributes:
+        runs: only these runs, whatever their role.
+        tasks: only these tasks of the suite.
+        roles: which runs; `("target",)` scores the target's own run.
+        retry_failed: try pairs again that were given up.
+    """
+
+    runs: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    roles: Sequence[str] = ("ladder",)
+    retry_failed: bool = False
 
 
 def evaluate(
@@ -84,93 +113,251 @@ def evaluate(
     Raises:
         ConfigError, UnknownNameError, CheckpointError, StoreError: nothing was scored, for the reason said.
     """
-    if limit is not None:
-        project = project.model_copy(update={"scoring": project.scoring.model_copy(update={"limit": limit})})
-    target = Store(store if store is not None else project.store_path)
-    target.create()
-    with store_lock(target.path):
-        wait_for_workers(target.path)
-        target.clear_leavings()
-        workshop = Workshop(target.path, project.scoring, project.offline, target.path / LOG)
-        harness: Callable[[], Harness] = functools.lru_cache(maxsize=1)(workshop.harness)
-        with Ledger(target.path / LEDGER) as ledger:
-            planner = Planner(project, target, ledger, harness, tell or (lambda line: None))
-            plan = planner.plan(runs, tasks, roles, retry_failed)
-            planned = tuple(pair.key for unit in plan.units for pair in unit.pairs)
-            incomplete = tuple((one.run, one.step, str(one.incomplete)) for one in plan.incomplete)
-            outcome = Outcome((), plan.done, (), plan.given_up, incomplete, planned, dry_run)
-            if dry_run:
-                return outcome
-            ledger.found(plan.done)
-            ledger.lost()
-            if not plan.tasks.empty:
-                target.write_tasks(plan.tasks)
-            target.write_runs(plan.runs)
-            return _carry_out(plan, project, workshop, harness, ledger, outcome, progress or _no_progress)
+    project = with_limit(project, limit)
+    choice = Choice(runs, tasks, roles, retry_failed)
+    with Session(project, store, choice, progress, tell, trial=limit is not None) as session:
+        plan = session.plan()
+        outcome = session.outcome(plan, dry_run)
+        return outcome if dry_run else session.carry_out(plan, outcome)
 
 
-def _carry_out(
-    plan: Plan,
-    project: Project,
-    workshop: Workshop,
-    harness: Callable[[], Harness],
-    ledger: Ledger,
-    before: Outcome,
-    progress: Progress,
-) -> Outcome:
-    scored: list[PairKey] = []
-    failed: list[tuple[PairKey, str]] = []
-    for key, reason in plan.unloadable:
-        ledger.failed(key, reason)
-        failed.append((key, reason))
-    if plan.missing:
-        with progress("Scoring", plan.missing) as advance:
+def with_limit(project: Project, limit: int | None) -> Project:
+    """The project, with only the first items of each task to be scored."""
+    if limit is None:
+        return project
+    return project.model_copy(update={"scoring": project.scoring.model_copy(update={"limit": limit})})
 
-            def hear(report: Report) -> None:
-                name = f"{report.key.run} step {report.key.step}, {report.key.task}"
-                if report.event == STARTED:
-                    ledger.started(report.key)
-                elif report.event == FINISHED:
-                    ledger.finished(report.key)
-                    scored.append(report.key)
-                    advance(name)
-                else:
-                    ledger.failed(report.key, report.reason)
-                    failed.append((report.key, report.reason))
-                    advance(f"{name}: failed: {report.reason}")
 
-            make_executor(project.executor, workshop, harness).run(plan.units, hear)
-    return Outcome(
-        tuple(scored), before.found, tuple(failed), before.given_up, before.incomplete, before.planned, before.dry_run
-    )
+class Session:
+    """A coordinator at work on one store.
+
+    Args:
+        project: checkpoints.yaml.
+        store: another store than the project's.
+        choice: what of it is evaluated.
+        progress: shows how far it is.
+        tell: takes lines on what is done.
+        trial: only the first items are scored, to try something out: the store's task table is not to change by it.
+
+    Raises:
+        StoreError: another coordinator holds the store, or it or its ledger cannot be used.
+    """
+
+    def __init__(
+        self,
+        project: Project,
+        store: str | Path | None = None,
+        choice: Choice = Choice(),
+        progress: Progress | None = None,
+        tell: Callable[[str], None] | None = None,
+        trial: bool = False,
+    ) -> None:
+        self.project = project
+        self.trial = trial
+        self.choice = choice
+        self.store = store_of(project, store)
+        self.observed = Observed()
+        self._progress = progress or _no_progress
+        self._said: set[str] = set()
+        self._tell = tell or (lambda line: None)
+        self._stack = contextlib.ExitStack()
+        self._when_due: Callable[[], None] = lambda: None
+        self._tasks = pd.DataFrame()
+        self._described: set[str] = set()
+
+    def __enter__(self) -> Session:
+        with contextlib.ExitStack() as stack:
+            self._open(stack)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stack.close()
+
+    def _open(self, stack: contextlib.ExitStack) -> None:
+        project = self.project
+        self.store.create()
+        home = work_folder(project, self.store)
+        where = ledger_of(project, self.store)
+        exclusive = "://" not in str(where)
+        if exclusive:
+            stack.enter_context(store_lock(home))
+            wait_for_workers(home)
+        self.store.clear_leavings(0.0 if exclusive else _STALE)
+        self.workshop = Workshop(
+            self.store.path, project.scoring, project.offline, home / LOG, project.root / project.cache
+        )
+        self.harness: Callable[[], Harness] = functools.lru_cache(maxsize=1)(self.workshop.harness)
+        self.ledger = stack.enter_context(Ledger(where))
+        if exclusive:
+            # Nobody else can live: whoever is still listed was killed.
+            for gone in self.ledger.coordinators():
+                self.ledger.leave(gone.owner)
+        self.presence = stack.enter_context(Presence(self.ledger, project.lease))
+        costs = Costs({name: run.params for name, run in project.runs.items()})
+        costs.learn(self.ledger.seconds())
+        self.queue = WorkQueue(
+            self.ledger,
+            self.store,
+            self.presence.owner,
+            costs,
+            lease_seconds=project.lease,
+            piece_seconds=project.executor.piece,
+            backoff_seconds=project.backoff,
+            on_tick=lambda: self._when_due(),
+        )
+        self.trackers = stack.enter_context(Trackers(project, self.store, self.ledger, self._tell))
+        self.executor: Executor = make_executor(project, self.workshop, self.harness, self.presence.owner)
+        self.queue.largest = self.executor.largest
+
+    def plan(self, now: float | None = None) -> Plan:
+        """Find what is missing.
+
+        Args:
+            now: seconds since the epoch; with it, pairs rest whose next attempt is not due.
+        """
+        for other in self.ledger.coordinators():
+            if other.age > max(SILENT, self.project.lease):
+                self.ledger.leave(other.owner)
+        # Here and not only at the start: another coordinator that shares the ledger may go at any time.
+        self.ledger.lost(jobs_alive=self.executor.adopt(self.queue), owner=self.presence.owner)
+        planner = Planner(self.project, self.store, self.ledger, self.harness, self._say_once, self.observed)
+        choice = self.choice
+        times = {} if now is None else {"now": now}
+        return planner.plan(choice.runs, choice.tasks, choice.roles, choice.retry_failed, **times)
+
+    def _say_once(self, line: str) -> None:
+        """Say what a plan does that takes time; at the next look it has been done."""
+        if line not in self._said:
+            self._said.add(line)
+            self._tell(line)
+
+    def outcome(self, plan: Plan, dry_run: bool = False) -> Outcome:
+        """What a plan says before anything of it was done."""
+        planned = tuple(pair.key for unit in plan.units for pair in unit.pairs) + tuple(twin.key for twin in plan.twins)
+        incomplete = tuple((one.run, one.step, str(one.incomplete)) for one in plan.incomplete)
+        return Outcome((), plan.done, (), plan.given_up, incomplete, planned, dry_run)
+
+    def carry_out(self, plan: Plan, before: Outcome, look: Callable[[], Plan | None] = lambda: None) -> Outcome:
+        """Score what a plan finds missing.
+
+        Args:
+            plan: the plan.
+            before: what it says.
+            look: called every second or so; a new plan, whose work is added, or None.
+
+        Returns:
+            what was done.
+        """
+        scored: list[PairKey] = []
+        failed: list[tuple[PairKey, str]] = []
+        self._enter(plan, failed)
+        added = self.queue.add(plan.units)
+        if added or self.queue.in_hand:
+            with self._progress("Scoring", added + self.queue.in_hand) as advance:
+
+                def settled(key: PairKey, reason: str | None) -> None:
+                    name = f"{key.run} step {key.step}, {key.task}"
+                    if reason is None:
+                        self._describe({key.task})
+                        self.trackers.send([key])
+                        scored.append(key)
+                        advance(name)
+                    else:
+                        failed.append((key, reason))
+                        advance(f"{name}: failed: {reason}")
+                    self.presence.says(f"scoring: {len(scored)} done, {self.queue.waiting} waiting")
+
+                def due() -> None:
+                    newer = look()
+                    if newer is not None:
+                        self._enter(newer, failed)
+                        self.queue.add(newer.units)
+
+                self.queue.settled, self._when_due = settled, due
+                self.presence.says(f"scoring: {self.queue.waiting} waiting")
+                try:
+                    self.executor.run(self.queue)
+                finally:
+                    self._when_due = lambda: None
+        scored += self._copy_twins(plan.twins)
+        return replace(before, scored=tuple(scored), failed=tuple(failed))
+
+    def _enter(self, plan: Plan, failed: list[tuple[PairKey, str]]) -> None:
+        """Write down what a plan learnt beside the work it found."""
+        self.ledger.found(plan.done)
+        planned = [pair.key for unit in plan.units for pair in unit.pairs]
+        self.ledger.vanished(key for key in planned if not self.store.has(key.run, key.step, key.task, key.identity))
+        self._tasks = plan.tasks
+        self._described = set()
+        self._describe({key.task for key in plan.done})
+        # What was scored before a tracker was configured, or while it was away.
+        self.trackers.send(plan.done)
+        self.store.write_runs(plan.runs)
+        for key, reason in plan.unloadable:
+            self.ledger.failed(key, reason, backoff_seconds=self.project.backoff)
+            failed.append((key, reason))
+
+    def _describe(self, names: set[str]) -> None:
+        """Say in the store how tasks are scored now, once they have a score: till then the earlier scores count."""
+        new = names - self._described
+        if not new or self._tasks.empty:
+            return
+        self._described |= new
+        rows = self._tasks[self._tasks["task"].isin(new)]
+        known = self.store.read_tasks()
+        if self.trial and known is not None:
+            there = set(zip(known["task"], known["num_fewshot"], strict=True))
+            rows = rows[[place not in there for place in zip(rows["task"], rows["num_fewshot"], strict=True)]]
+        if not rows.empty:
+            self.store.write_tasks(rows)
+
+    def _copy_twins(self, twins: Sequence[Twin]) -> list[PairKey]:
+        """Give pairs of equal identity the one score that was computed for them."""
+        copied = []
+        for twin in twins:
+            source = (twin.source.run, twin.source.step, twin.source.task, twin.source.identity)
+            if self.store.has(*source):
+                columns = describe(twin.checkpoint, twin.key.task, 0)
+                del columns["num_fewshot"]
+                self.store.copy(source, columns, twin.key.identity)
+                copied.append(twin.key)
+        return copied
+
+
+def store_of(project: Project, store: str | Path | None = None) -> Store:
+    """A project's store, or another one."""
+    return Store(place(str(store)) if store is not None else project.store_path)
+
+
+def work_folder(project: Project, store: Store) -> Path:
+    """The local folder for locks and the log: the store, or beside checkpoints.yaml for one on an object store."""
+    if store.is_local:
+        return store.path
+    folder = project.root / ".predictor"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def ledger_of(project: Project, store: Store) -> str | Path:
+    """Where a project's ledger is: the file or URL that it names, or a file in its store.
+
+    Raises:
+        ConfigError: the store is on an object store, where an SQLite file cannot be kept.
+    """
+    named = project.ledger_path
+    if named is not None:
+        return named
+    if not store.is_local:
+        raise ConfigError(
+            "the store is on an object store, which cannot hold the ledger",
+            "give `ledger:` in checkpoints.yaml, a local file or postgresql://user@host/name",
+        )
+    return store.path / LEDGER
 
 
 @contextmanager
-def store_lock(folder: Path) -> Iterator[None]:
-    """Hold a store for this process; the lock goes with the process, however it ends.
-
-    Raises:
-        StoreError: another process holds it.
-    """
-    path = folder / LOCK
-    try:
-        file = path.open("a+", encoding="utf-8")
-    except OSError as error:
-        raise StoreError(f"{path} cannot be opened ({error.strerror})", "check the permissions of the store") from None
-    with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise StoreError(
-                f"the store {folder} is in use by {holder}", "wait for it, or give another --store"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
-
-
-def _no_progress(title: str, total: int) -> AbstractContextManager[Callable[[str], None]]:
-    return nullcontext(lambda line: None)
+def _no_progress(title: str, total: int) -> Iterator[Callable[[str], None]]:
+    yield lambda line: None

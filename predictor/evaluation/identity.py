@@ -6,6 +6,7 @@ A task's *protocol* is everything that decides a score beside the checkpoint; pr
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import importlib.metadata
 from dataclasses import dataclass
@@ -16,7 +17,6 @@ from predictor.evaluation.suites import SuiteTask
 from predictor.project import Scoring
 from predictor.results.store import canonical_json
 
-BACKEND = "hf"
 # What `lm_eval` takes without --seed: for random, numpy, torch and the choice of few-shot examples.
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)
 
@@ -43,7 +43,8 @@ class Protocol:
 
 def identity_of(protocol: str, checkpoint: str) -> str:
     """Hash a protocol's digest and a checkpoint's digest into the identity of their score."""
-    return sha256_of_json({"protocol": protocol, "checkpoint": checkpoint})
+    # Canonical JSON, written out: planning asks for tens of thousands of them.
+    return hashlib.sha256(f'{{"checkpoint":"{checkpoint}","protocol":"{protocol}"}}'.encode()).hexdigest()
 
 
 def seeds_of(scoring: Scoring) -> tuple[int, int, int, int]:
@@ -59,6 +60,11 @@ def selection_of(entry: SuiteTask, scoring: Scoring) -> dict[str, Any]:
         return {"items": list(entry.items[: scoring.limit])}
     limits = [limit for limit in (entry.limit, scoring.limit) if limit is not None]
     return {"limit": min(limits)} if limits else {}
+
+
+def backend_of(entry: SuiteTask, scoring: Scoring) -> str:
+    """The model class that scores a task: what the suite says of it, or else the configuration."""
+    return entry.backend or scoring.backend
 
 
 def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
@@ -79,12 +85,17 @@ def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
         "filter": entry.filter,
         "selection": selection_of(entry, scoring),
         "dtype": scoring.dtype,
-        "backend": BACKEND,
+        "backend": backend_of(entry, scoring),
         "seeds": list(seeds_of(scoring)),
-        "versions": {name: importlib.metadata.version(name) for name in ("lm_eval", "datasets")},
+        "versions": {name: _version(name) for name in ("lm_eval", "datasets")},
         "files": files,
     }
     return sha256_of_json(words)
+
+
+@functools.cache
+def _version(package: str) -> str:
+    return importlib.metadata.version(package)
 
 
 def folder_files(folder: Path, pattern: str = "*") -> dict[str, str]:

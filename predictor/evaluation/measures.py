@@ -15,6 +15,10 @@ from predictor.evaluation.harness import LoadedTask
 _PASS_AT = re.compile(r"pass_at_(\d+)")
 
 
+class NotFiniteError(EvaluationError):
+    """A model gave a log-likelihood that is no finite number: its weights are broken."""
+
+
 def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read scores and items out of lm-eval's result.
 
@@ -89,7 +93,7 @@ def _items(samples: list[dict[str, Any]], task: Any, name: str, loaded: LoadedTa
         answers = _answers(sample, task) if kind == "choice" else _text(sample)
         for likelihood in answers["log_likelihoods"]:
             if not math.isfinite(likelihood):
-                raise EvaluationError(f"{name}: the log-likelihood of item {sample['doc_id']} is {likelihood}")
+                raise NotFiniteError(f"{name}: the log-likelihood of item {sample['doc_id']} is {likelihood}")
         answers["token_lengths"] = [_tokens(model, *pair) for pair in answers.pop("pairs")]
         correct = sample.get(metric)
         rows.append({**row, **answers, "correct": float(correct) if isinstance(correct, (int, float)) else None})
@@ -159,6 +163,9 @@ def _generated(sample: dict[str, Any], metric: str) -> dict[str, Any]:
 def _tokens(model: Any, context: str, continuation: str) -> int:
     if context == "":
         return len(model.tok_encode(continuation, add_special_tokens=False))
+    counted = model.count_tokens(context, continuation) if hasattr(model, "count_tokens") else None
+    if counted is not None:
+        return int(counted)
     return len(model._encode_pair(context, continuation)[1])
 
 

@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 import collections
-import fcntl
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from predictor.checkpoints import Checkpoint, find_checkpoints, fingerprint_of
-from predictor.evaluation.coordinator import LEDGER, LOCK
+from predictor.errors import StoreError, UnknownNameError
+from predictor.evaluation.coordinator import ledger_of, store_of, work_folder
 from predictor.evaluation.identity import identity_of, settings_of
-from predictor.evaluation.plan import MOST_ATTEMPTS, chosen_tasks
+from predictor.evaluation.plan import chosen_tasks, ledger_name, stem_of
+from predictor.evaluation.presence import SILENT, holder_of
 from predictor.evaluation.suites import load_suite
 from predictor.project import Project
-from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Ledger, PairState
-from predictor.results.store import Store
+from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Coordinator, Ledger, PairKey, PairState
 
 STATES = (DONE, RUNNING, WAITING, FAILED)
 
@@ -31,6 +31,8 @@ class PairStatus:
         state: done, running, waiting or failed.
         attempts: how often it failed since it was last done.
         reason: why it failed.
+        given_up: whether it is tried again only after `predictor retry`.
+        log: the tail of the log when it failed.
     """
 
     run: str
@@ -39,11 +41,8 @@ class PairStatus:
     state: str
     attempts: int = 0
     reason: str = ""
-
-    @property
-    def given_up(self) -> bool:
-        """Whether it is tried again only with `--retry-failed`."""
-        return self.state == FAILED and self.attempts >= MOST_ATTEMPTS
+    given_up: bool = False
+    log: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,6 +55,7 @@ class Status:
         runs: the runs that were looked at.
         pairs: every whole checkpoint with every task of the suite.
         incomplete: checkpoints that are left alone, with their reason.
+        coordinators: the processes that evaluate into it, by their heartbeats.
     """
 
     store: Path
@@ -63,6 +63,7 @@ class Status:
     runs: tuple[str, ...]
     pairs: tuple[PairStatus, ...]
     incomplete: tuple[Checkpoint, ...]
+    coordinators: tuple[Coordinator, ...] = ()
 
     def counts(self, run: str | None = None) -> dict[str, int]:
         """Number of pairs by state, of one run or of all."""
@@ -90,7 +91,7 @@ def status(
     Raises:
         ConfigError, UnknownNameError, StoreError: the project, a name or the store is not what it should be.
     """
-    home = Store(store if store is not None else project.store_path)
+    home = store_of(project, store)
     entries = chosen_tasks(load_suite(project.suite, project.root), tasks)
     checkpoints = find_checkpoints(project, runs, roles)
     known = home.read_tasks()
@@ -99,15 +100,23 @@ def status(
     states: dict[str, PairState] = {}
     by_place: dict[tuple[str, int, str], PairState] = {}
     digests: dict[str, tuple[str, str]] = {}
-    if (home.path / LEDGER).is_file():
-        with Ledger(home.path / LEDGER, read_only=True) as ledger:
-            states, digests, by_place = ledger.states(), ledger.digests(), ledger.latest()
-    holder = _holder(home.path)
+    coordinators: list[Coordinator] = []
+    where = ledger_of(project, home)
+    if "://" in str(where) or Path(where).is_file():
+        with Ledger(where, read_only=True) as ledger:
+            states, digests = ledger.states(), ledger.digests()
+            if None in protocols.values():
+                by_place = ledger.latest()
+            coordinators = [one for one in ledger.coordinators() if one.age < SILENT]
+    holder = holder_of(work_folder(project, home))
+    if holder is None and coordinators:
+        holder = f"process {coordinators[0].pid} on {coordinators[0].host}"
+    files = home.done()
     pairs = []
     for checkpoint in checkpoints:
         if checkpoint.incomplete is not None:
             continue
-        remembered = digests.get(str(checkpoint.path.resolve()))
+        remembered = digests.get(ledger_name(checkpoint))
         digest = remembered[1] if remembered and remembered[0] == fingerprint_of(checkpoint.path) else None
         for entry in entries:
             place = (checkpoint.run, checkpoint.step, entry.name)
@@ -116,32 +125,68 @@ def status(
                 # Never planned as it is now; a task that could not be loaded has no identity but a reason.
                 last = by_place.get(place)
                 if protocol is None and last is not None and last.state == FAILED:
-                    pairs.append(PairStatus(*place, FAILED, last.attempts, last.reason))
+                    pairs.append(_failed(place, last))
+                elif protocol is None and last is not None and last.state == RUNNING and last.leased:
+                    pairs.append(PairStatus(*place, RUNNING))
                 else:
                     pairs.append(PairStatus(*place, WAITING))
                 continue
             identity = identity_of(protocol, digest)
-            if home.has(*place, identity):
-                pairs.append(PairStatus(*place, DONE))
-                continue
             state = states.get(identity)
-            if state is None or state.state == DONE or (state.state == RUNNING and holder is None):
+            if stem_of(PairKey(identity, *place)) in files:
+                pairs.append(PairStatus(*place, DONE))
+            elif state is not None and state.state == FAILED:
+                pairs.append(_failed(place, state))
+            elif state is not None and state.state == RUNNING and (holder is not None or state.leased):
+                pairs.append(PairStatus(*place, RUNNING, state.attempts))
+            else:
                 # A file that was taken away is scored again; a pair that a killed process held is not running.
                 pairs.append(PairStatus(*place, WAITING))
-            else:
-                pairs.append(PairStatus(*place, state.state, state.attempts, state.reason))
     names = tuple(dict.fromkeys(runs)) or tuple(name for name, run in project.runs.items() if run.role in roles)
     incomplete = tuple(checkpoint for checkpoint in checkpoints if checkpoint.incomplete is not None)
-    return Status(home.path, holder, names, tuple(pairs), incomplete)
+    return Status(home.path, holder, names, tuple(pairs), incomplete, tuple(coordinators))
 
 
-def _holder(folder: Path) -> str | None:
-    path = folder / LOCK
-    if not path.is_file():
-        return None
-    with path.open(encoding="utf-8") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
-        except OSError:
-            return file.read().strip() or "another process"
-    return None
+def retry(
+    project: Project,
+    *,
+    store: str | Path | None = None,
+    runs: Sequence[str] = (),
+    tasks: Sequence[str] = (),
+    steps: Sequence[int] = (),
+) -> list[PairKey]:
+    """Let failed pairs be tried again, as if for the first time.
+
+    Args:
+        project: checkpoints.yaml, from `load_project`.
+        store: another store than the project's.
+        runs: only of these runs.
+        tasks: only of these tasks.
+        steps: only of these steps.
+
+    Returns:
+        the pairs that wait again.
+
+    Raises:
+        UnknownNameError, StoreError: a run or task is not known here, or there is no ledger.
+    """
+    for name in runs:
+        if name not in project.runs:
+            raise UnknownNameError("run", name, project.runs)
+    entries = chosen_tasks(load_suite(project.suite, project.root), tasks) if tasks else []
+    names = {entry.name for entry in entries}
+    where = ledger_of(project, store_of(project, store))
+    if "://" not in str(where) and not Path(where).is_file():
+        raise StoreError(f"there is no ledger {where}", "run 'predictor evaluate' first")
+    with Ledger(where) as ledger:
+        chosen = [
+            key
+            for key in ledger.failures()
+            if (not runs or key.run in runs) and (not names or key.task in names) and (not steps or key.step in steps)
+        ]
+        ledger.retry(key.identity for key in chosen)
+    return sorted(chosen, key=lambda key: (key.run, key.step, key.task))
+
+
+def _failed(place: tuple[str, int, str], state: PairState) -> PairStatus:
+    return PairStatus(*place, FAILED, state.attempts, state.reason, state.given_up, state.log)

@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
-from predictor.checkpoints import Checkpoint, digest_of, find_checkpoints, fingerprint_of
+from predictor.checkpoints import Checkpoint, Observed, digest_of, find_checkpoints, fingerprint_of
 from predictor.errors import CheckpointError, EvaluationError, UnknownNameError
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import identity_of, settings_of, sha256_of_json
 from predictor.evaluation.suites import Suite, SuiteTask, load_suite
 from predictor.project import Project
+from predictor.redaction import redact
 from predictor.results.ledger import FAILED, Ledger, PairKey
 from predictor.results.store import Store, file_name
-
-MOST_ATTEMPTS = 3
 
 
 @dataclass(frozen=True)
@@ -37,17 +37,36 @@ class Pair:
 
 @dataclass(frozen=True)
 class Unit:
-    """The missing pairs of one checkpoint, scored by one worker with the model loaded once.
+    """Missing pairs of one checkpoint, scored by one worker with the model loaded once.
 
     Attributes:
         checkpoint: the checkpoint.
         digest: hash of its content.
         pairs: what is missing of it.
+        job: the name under which they are leased; empty while they wait.
+        size: how large a worker they need, in multiples of a normal one.
     """
 
     checkpoint: Checkpoint
     digest: str
     pairs: tuple[Pair, ...]
+    job: str = ""
+    size: int = 1
+
+
+@dataclass(frozen=True)
+class Twin:
+    """A pair whose identity another pair has: the same checkpoint under another run or step. Its score is copied.
+
+    Attributes:
+        key: the pair.
+        checkpoint: its checkpoint.
+        source: the pair that is scored.
+    """
+
+    key: PairKey
+    checkpoint: Checkpoint
+    source: PairKey
 
 
 @dataclass(frozen=True)
@@ -59,6 +78,8 @@ class Plan:
         done: pairs whose scores are in the store.
         given_up: pairs that failed too often, with their reason.
         unloadable: tasks that lm-eval cannot load, with the reason, and their pairs.
+        resting: pairs that failed and whose next attempt is not due yet.
+        twins: pairs that need no scoring of their own.
         incomplete: checkpoints that are not whole, each with its reason.
         tasks: rows of `tasks.parquet`.
         runs: rows of `runs.parquet`.
@@ -68,6 +89,8 @@ class Plan:
     done: tuple[PairKey, ...]
     given_up: tuple[tuple[PairKey, str], ...]
     unloadable: tuple[tuple[PairKey, str], ...]
+    resting: tuple[PairKey, ...]
+    twins: tuple[Twin, ...]
     incomplete: tuple[Checkpoint, ...]
     tasks: pd.DataFrame
     runs: pd.DataFrame
@@ -76,6 +99,13 @@ class Plan:
     def missing(self) -> int:
         """Number of pairs to score."""
         return sum(len(unit.pairs) for unit in self.units)
+
+
+class PairPlace(NamedTuple):
+    """Where a score lies: its run and step as they stand in the files' names."""
+
+    run: str
+    step: int
 
 
 @dataclass
@@ -88,6 +118,7 @@ class Planner:
         ledger: where attempts and checkpoints' digests are remembered.
         harness: makes lm-eval ready, called only if a task is not known yet.
         tell: takes a line on what is being done when that takes time.
+        observed: what was seen of the checkpoints at earlier plans.
     """
 
     project: Project
@@ -95,6 +126,7 @@ class Planner:
     ledger: Ledger
     harness: Callable[[], Harness]
     tell: Callable[[str], None] = lambda line: None
+    observed: Observed | None = None
     _failures: dict[str, str] = field(default_factory=dict)
 
     def plan(
@@ -103,49 +135,69 @@ class Planner:
         tasks: Sequence[str] = (),
         roles: Sequence[str] = ("ladder",),
         retry_failed: bool = False,
+        now: float = math.inf,
     ) -> Plan:
         """Find the checkpoints, and compare them with the store.
+
+        Args:
+            runs: only these runs, whatever their role.
+            tasks: only these tasks of the suite.
+            roles: which runs.
+            retry_failed: plan pairs that were given up, too.
+            now: seconds since the epoch; pairs whose next attempt is later rest. None rests by default.
 
         Raises:
             ConfigError, UnknownNameError: the suite, a run or a task is not what it should be.
         """
         entries = chosen_tasks(load_suite(self.project.suite, self.project.root), tasks)
-        checkpoints = find_checkpoints(self.project, runs, roles)
+        checkpoints = find_checkpoints(self.project, runs, roles, self.observed)
         whole = [checkpoint for checkpoint in checkpoints if checkpoint.incomplete is None]
         described = self._describe(entries)
         digests = self._digests(whole)
-        states = self.ledger.states()
-        units, done, given_up, unloadable = [], [], [], []
+        states, files = self.ledger.states(), self.store.done()
+        units, done, given_up, unloadable, resting = [], [], [], [], []
+        twins: list[Twin] = []
+        homes = {stem: PairPlace(run, int(step)) for run, step, stem in files if step.isdigit()}
+        planned: dict[str, PairKey] = {}
         for checkpoint in whole:
             pairs = []
             for entry in entries:
                 key = self._key(checkpoint, digests[checkpoint], entry, described)
+                place = stem_of(key)
+                state = states.get(key.identity)
                 if entry.name in self._failures:
                     unloadable.append((key, self._failures[entry.name]))
-                elif self.store.has(key.run, key.step, key.task, key.identity):
+                elif place in files:
                     done.append(key)
-                elif (
-                    not retry_failed
-                    and key.identity in states
-                    and states[key.identity].state == FAILED
-                    and states[key.identity].attempts >= MOST_ATTEMPTS
-                ):
-                    given_up.append((key, states[key.identity].reason))
+                elif place[2] in homes or key.identity in planned:
+                    source = planned.get(key.identity) or PairKey(key.identity, *homes[place[2]], key.task)
+                    twins.append(Twin(key, checkpoint, source))
+                elif state is not None and state.state == FAILED and state.given_up and not retry_failed:
+                    given_up.append((key, state.reason))
+                elif state is not None and state.state == FAILED and state.not_before > now:
+                    resting.append(key)
                 else:
+                    planned[key.identity] = key
                     pairs.append(Pair(key, entry, described[entry.name]["protocol"]))
             if pairs:
                 units.append(Unit(checkpoint, digests[checkpoint], tuple(pairs)))
-        # The longest work first, so that no worker is left alone with it at the end.
-        units.sort(key=lambda unit: -unit.checkpoint.params)
+        units.sort(key=self._order)
         return Plan(
             tuple(units),
             tuple(done),
             tuple(given_up),
             tuple(unloadable),
+            tuple(resting),
+            tuple(twins),
             tuple(checkpoint for checkpoint in checkpoints if checkpoint.incomplete is not None),
             pd.DataFrame(list(described.values())),
             run_rows(self.project),
         )
+
+    def _order(self, unit: Unit) -> tuple[bool, int]:
+        """The newest first where that is wished; else the longest work, so that it is not left alone at the end."""
+        newest = self.project.selection_of(unit.checkpoint.run).newest_first
+        return (not newest, -unit.checkpoint.tokens if newest else -unit.checkpoint.params)
 
     def _key(
         self, checkpoint: Checkpoint, digest: str, entry: SuiteTask, described: dict[str, dict[str, Any]]
@@ -185,7 +237,7 @@ class Planner:
         remembered = self.ledger.digests()
         digests = {}
         for checkpoint in checkpoints:
-            path, fingerprint = str(checkpoint.path.resolve()), fingerprint_of(checkpoint.path)
+            path, fingerprint = ledger_name(checkpoint), fingerprint_of(checkpoint.path)
             known = remembered.get(path)
             if known is not None and known[0] == fingerprint:
                 digests[checkpoint] = known[1]
@@ -209,6 +261,12 @@ def chosen_tasks(suite: Suite, names: Sequence[str] = ()) -> list[SuiteTask]:
         if name not in by_name:
             raise UnknownNameError("task", name, suite.tasks, f"the suite {suite.name}")
     return list(dict.fromkeys(by_name[name] for name in names)) or list(suite.tasks.values())
+
+
+def ledger_name(checkpoint: Checkpoint) -> str:
+    """How a checkpoint's digest is remembered: by its place, which carries no secrets."""
+    path = checkpoint.path
+    return str(path.resolve()) if type(path).__module__ == "pathlib" else redact(str(path))
 
 
 def run_rows(project: Project) -> pd.DataFrame:

@@ -15,6 +15,7 @@ from predictor.config_file import read_yaml
 from predictor.errors import ConfigError
 
 KINDS = ("choice", "generation", "loss")
+BACKENDS = ("tree", "hf", "vllm")
 LOSS_PREFIX = "loss:"
 
 
@@ -33,6 +34,7 @@ class SuiteTask:
         items: score only these documents, by their number; all when None.
         data: split -> JSON-lines file to read instead of the hub; None reads what the task names.
         include_path: folder with the task's own YAML file, or None for tasks that lm-eval ships.
+        backend: `tree`, `hf` or `vllm`; that of checkpoints.yaml when None.
     """
 
     task: str
@@ -45,6 +47,7 @@ class SuiteTask:
     items: tuple[int, ...] | None = None
     data: tuple[tuple[str, Path], ...] | None = None
     include_path: Path | None = None
+    backend: str | None = None
 
     @property
     def name(self) -> str:
@@ -115,7 +118,7 @@ def load_suite(name_or_path: str | Path, root: Path | None = None) -> Suite:
 class _Reader:
     """Reads one suite file; every mistake is told with its line."""
 
-    SUITE_KEYS = ("name", "description", "include_path", "num_fewshot", "limit", "tasks")
+    SUITE_KEYS = ("name", "description", "include_path", "num_fewshot", "limit", "backend", "tasks")
     TASK_KEYS = tuple(entry.name for entry in fields(SuiteTask))
 
     def __init__(self, path: Path) -> None:
@@ -143,7 +146,8 @@ class _Reader:
             raise self._wrong(place, f"is {entry!r}", "write `- task: NAME` with its keys below")
         self._known(place, entry, self.TASK_KEYS)
         # What the suite says at its top holds for each task that does not say otherwise.
-        top = {key: self.values[key] for key in ("include_path", "num_fewshot", "limit") if key in self.values}
+        shared = ("include_path", "num_fewshot", "limit", "backend")
+        top = {key: self.values[key] for key in shared if key in self.values}
         entry = {**top, **entry}
         name = entry.get("task")
         if not isinstance(name, str) or not name:
@@ -151,6 +155,9 @@ class _Reader:
         kind = entry.get("kind", "choice")
         if kind not in KINDS:
             raise self._wrong((*place, "kind"), f"is {kind!r}", f"allowed are {', '.join(KINDS)}")
+        backend = entry.get("backend")
+        if backend is not None and backend not in BACKENDS:
+            raise self._wrong((*place, "backend"), f"is {backend!r}", f"allowed are {', '.join(BACKENDS)}")
         if kind == "loss":
             for key in ("metric", "chance", "filter"):
                 if key in entry:
@@ -172,6 +179,7 @@ class _Reader:
             items=self._items(place, entry),
             data=self._data(place, entry),
             include_path=self._include_path(place, entry),
+            backend=backend,
         )
 
     def _chance(self, place: tuple[str, ...], entry: dict[str, Any], kind: str) -> float | None:

@@ -5,8 +5,12 @@ What it reports is for the ledger; that a pair is done is said by its scores fil
 
 from __future__ import annotations
 
+import errno
+import gc
 import logging
-from collections.abc import Callable
+import time
+import traceback
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,17 +18,24 @@ from typing import Any
 import pandas as pd
 
 from predictor.checkpoints import Checkpoint
-from predictor.errors import EvaluationError, PredictorError
+from predictor.checkpoints.fetch import local_copy
+from predictor.errors import EvaluationError, PredictorError, StoreError
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.identity import identity_of
-from predictor.evaluation.measures import measure
+from predictor.evaluation.identity import backend_of, identity_of
+from predictor.evaluation.measures import NotFiniteError, measure
 from predictor.evaluation.plan import Pair, Unit
 from predictor.project import Scoring
+from predictor.redaction import redact
 from predictor.results.ledger import PairKey
 from predictor.results.schema import COLUMNS
 from predictor.results.store import Store
 
 STARTED, FINISHED, FAILED = "started", "finished", "failed"
+LOST = "lost"
+"""The worker has gone, or was stopped, through no fault of the pair: it waits again."""
+TOO_LARGE = "too large"
+"""Out of memory with one sequence at a time: a larger worker is needed."""
+_TAIL = 2000
 _log = logging.getLogger(__name__)
 
 
@@ -33,14 +44,20 @@ class Report:
     """What a worker says of a pair.
 
     Attributes:
-        event: started, finished or failed.
+        event: started, finished, failed, lost or too large.
         key: the pair.
-        reason: why it failed.
+        reason: why it failed or was lost.
+        log: the tail of the log, of a pair that failed.
+        final: whether trying again would end the same.
+        seconds: what scoring took, of a pair that is finished.
     """
 
     event: str
     key: PairKey
     reason: str = ""
+    log: str = ""
+    final: bool = False
+    seconds: float | None = None
 
 
 @dataclass(frozen=True)
@@ -48,49 +65,158 @@ class Workshop:
     """What every worker needs.
 
     Attributes:
-        store: the store's folder.
+        store: the store's folder or URL.
         scoring: how to score.
         offline: never look anything up on the hub.
-        log: file for the warnings of other packages.
+        log: local file for the warnings of other packages.
+        cache: local folder for checkpoints that are fetched from an object store.
     """
 
     store: Path
     scoring: Scoring
     offline: bool
     log: Path
+    cache: Path | None = None
+
+    @property
+    def work_folder(self) -> Path:
+        """The local folder of the log and the locks."""
+        return self.log.parent
 
     def harness(self) -> Harness:
         """Make lm-eval ready."""
         return Harness(self.scoring, offline=self.offline, log=self.log)
 
+    def log_tail(self) -> str:
+        """The end of the log."""
+        return tail_of(self.log)
 
-def score_unit(unit: Unit, harness: Harness, store: Store, tell: Callable[[Report], None]) -> None:
-    """Score all pairs of a unit, one after the other; a pair that fails does not stop the next."""
-    model = None
-    for pair in unit.pairs:
-        tell(Report(STARTED, pair.key))
+
+class _RevokedError(Exception):
+    """The pairs were given to another worker while one of them was scored."""
+
+
+def tail_of(path: Path, size: int = _TAIL) -> str:
+    """Read the end of a text file; empty where there is none."""
+    try:
+        with path.open("rb") as file:
+            file.seek(0, 2)
+            file.seek(max(0, file.tell() - size))
+            return redact(file.read().decode(errors="replace"))
+    except OSError:
+        return ""
+
+
+def score_unit(
+    unit: Unit,
+    harness: Harness,
+    store: Store,
+    tell: Callable[[Report], None],
+    revoked: Callable[[], bool] = lambda: False,
+    cache: Path | None = None,
+) -> None:
+    """Score all pairs of a unit, one after the other; a pair that fails does not stop the next.
+
+    Args:
+        unit: the checkpoint and its pairs.
+        harness: lm-eval.
+        store: where the scores go.
+        tell: takes each report.
+        revoked: asked before a pair is begun and before it is written: whether it was given to another worker.
+        cache: local folder for checkpoints that are fetched.
+
+    Raises:
+        StoreError: the store cannot be written to; the pairs that are left were reported as lost.
+    """
+    models: dict[str, Any] = {}
+    pairs = iter(unit.pairs)
+    for pair in pairs:
+        key = pair.key
+        if revoked():
+            return
+        if store.has(key.run, key.step, key.task, key.identity):
+            tell(Report(FINISHED, key))
+            continue
+        tell(Report(STARTED, key))
+        began = time.monotonic()
         try:
             # Inside the loop: a checkpoint that cannot be loaded fails each of its pairs, with the reason.
-            if model is None:
-                model = harness.load_model(unit.checkpoint.path)
-            _score_pair(pair, unit, model, harness, store)
-        except PredictorError as error:
-            tell(Report(FAILED, pair.key, str(error)))
+            backend = backend_of(pair.entry, harness.scoring)
+            if backend not in models:
+                models[backend] = harness.load_model(
+                    local_copy(unit.checkpoint.path, unit.digest, cache),
+                    backend,
+                    trust_remote_code=unit.checkpoint.trust_remote_code,
+                    spread=unit.checkpoint.gpus * unit.size > 1,
+                )
+            _score_pair(pair, unit, models[backend], harness, store, revoked)
+        except _RevokedError:
+            return
+        except NotFiniteError as error:
+            # The weights are broken: the other pairs would only say so again.
+            name = f"checkpoint {key.run} step {key.step} is broken"
+            for broken in (pair, *pairs):
+                tell(Report(FAILED, broken.key, f"{name}: {error}", final=True))
+        except StoreError as error:
+            tell(Report(LOST, key, str(error)))
+            _lose(pairs, tell, str(error))
+            raise
         except Exception as error:
-            _log.exception("%s step %s, %s", pair.key.run, pair.key.step, pair.key.task)
-            tell(Report(FAILED, pair.key, f"{type(error).__name__}: {error}"))
+            if is_out_of_memory(error):
+                # The model goes, too: what is left of the memory is not to be trusted.
+                models.clear()
+                harness.forget_models()
+                _free_memory()
+                tell(Report(TOO_LARGE, key, "out of memory with one sequence at a time"))
+                continue
+            reason = str(error)
+            if not isinstance(error, PredictorError):
+                _log.exception("%s step %s, %s", key.run, key.step, key.task)
+                reason = f"{type(error).__name__}: {error}"
+            tell(Report(FAILED, key, reason, log=redact(traceback.format_exc())[-_TAIL:]))
         else:
-            tell(Report(FINISHED, pair.key))
+            tell(Report(FINISHED, key, seconds=time.monotonic() - began))
 
 
-def _score_pair(pair: Pair, unit: Unit, model: object, harness: Harness, store: Store) -> None:
+def _lose(pairs: Iterator[Pair], tell: Callable[[Report], None], reason: str) -> None:
+    for pair in pairs:
+        tell(Report(LOST, pair.key, reason))
+
+
+def is_out_of_memory(error: BaseException | None) -> bool:
+    """Tell whether an error, or one that it came from, says that memory is short."""
+    while error is not None:
+        if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+            return True
+        # torch.OutOfMemoryError, and the RuntimeError of its allocator for the processor's memory.
+        if type(error).__name__ == "OutOfMemoryError" or (
+            isinstance(error, RuntimeError) and ("out of memory" in str(error) or "can't allocate memory" in str(error))
+        ):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _free_memory() -> None:
+    gc.collect()
+    import torch
+
+    if torch.cuda.is_available():
+        torch.cuda.empty_cache()
+
+
+def _score_pair(
+    pair: Pair, unit: Unit, model: Any, harness: Harness, store: Store, revoked: Callable[[], bool]
+) -> None:
     loaded = harness.load_task(pair.entry)
     if loaded.protocol.digest != pair.protocol:
         raise EvaluationError(
             f"the definition or the data of task {pair.entry.task} changed after it was planned",
             f"remove {store.path / 'tasks.parquet'} and run again",
         )
-    scores, items = measure(harness.run(model, loaded), loaded, model)
+    scores, items = measure(_run_with_smaller_batches(harness, model, loaded), loaded, model)
+    if revoked():
+        raise _RevokedError
     identity = identity_of(pair.protocol, unit.digest)
     place = describe(unit.checkpoint, pair.entry.name, loaded.num_fewshot)
     stamp = {"identity": identity, "protocol": pair.protocol, "checkpoint": unit.digest}
@@ -99,6 +225,25 @@ def _score_pair(pair: Pair, unit: Unit, model: object, harness: Harness, store: 
         _placed(items, {**place, **stamp}, [*place, *stamp, *items.columns]),
         loaded.protocol.identity_parts(unit.digest),
     )
+
+
+def _run_with_smaller_batches(harness: Harness, model: Any, loaded: Any) -> dict[str, Any]:
+    """Score; where memory runs out, with half the batch, and half of that, down to one sequence.
+
+    The batch stays small for the model's other tasks: they would most likely run out again.
+    """
+    while True:
+        try:
+            return harness.run(model, loaded)
+        except Exception as error:
+            size = getattr(model, "batch_size_per_gpu", 1)
+            if not is_out_of_memory(error) or size == 1:
+                raise
+            # `auto` had found a size that does not hold for all of the task's items.
+            smaller = 16 if isinstance(size, str) else int(size) // 2
+            _log.warning("%s: out of memory with batches of %s, trying %s", loaded.entry.task, size, smaller)
+        model.batch_size_per_gpu = smaller
+        _free_memory()
 
 
 def describe(checkpoint: Checkpoint, task: str, num_fewshot: int) -> dict[str, Any]:

@@ -12,11 +12,25 @@ from predictor.errors import InputError
 def write_text_atomically(path: Path, text: str) -> None:
     """Write a text file under a temporary name and rename it; an existing file is replaced only when all is written.
 
+    A link keeps being one: what it leads to is replaced. What is no file, as a pipe or a terminal, is written to as it
+    stands.
+
     Raises:
         InputError: the path is a folder, or its folder is missing or not writable.
     """
     if path.is_dir():
         raise InputError(f"{path} is a folder", "name a file in it")
+    # /dev/stdout leads to a file where it is redirected, but belongs to whoever opened that.
+    is_device = path.is_absolute() and path.parts[1] in ("dev", "proc")
+    if path.is_symlink() and not is_device:
+        path = path.resolve()
+    if is_device or (path.exists() and not path.is_file()):
+        try:
+            with path.open("w", encoding="utf-8") as stream:
+                stream.write(text)
+        except OSError as error:
+            raise InputError(f"{path} cannot be written ({error.strerror})", "name a file") from None
+        return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
         with temporary.open("w", encoding="utf-8") as file:

@@ -1,18 +1,19 @@
-"""Bring scores of others into a store: tables, and the result files of lm-eval, new and old."""
+"""Bring scores of others into a store: tables, and the result files of lm-eval, new and old, and of lighteval."""
 
 from __future__ import annotations
 
 import json
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, TypeGuard
 
 import pandas as pd
 
 from predictor.errors import InputError
+from predictor.results.lighteval import read_lighteval
 from predictor.results.readers import LOSS_PREFIX, read_table, sha256_of
-from predictor.results.schema import validate
+from predictor.results.schema import is_share, validate
 from predictor.results.store import Store
 
 _NEEDED = ("task", "metric", "value")
@@ -43,11 +44,13 @@ class Imported:
         path: the file in the store.
         rows: number of scores.
         tasks: names of the tasks.
+        notes: what was left out, and why.
     """
 
     path: Path
     rows: int
     tasks: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
 
 def import_table(path: str | Path, store: str | Path, origin: Origin = Origin()) -> Imported:
@@ -96,7 +99,38 @@ def import_lm_eval(path: str | Path, store: str | Path, origin: Origin) -> Impor
     rows = [row for one in tasks.values() for row in one]
     if not rows:
         raise InputError(f"{path} holds no score", "give a results file of lm-eval in which tasks were scored")
-    return _keep(pd.DataFrame(rows), path, store, origin, "lm-eval")
+    return _keep_possible(rows, path, store, origin, "lm-eval")
+
+
+def import_lighteval(path: str | Path, store: str | Path, origin: Origin) -> Imported:
+    """Import a results file of lighteval (`results_*.json`), or the output folder of one checkpoint.
+
+    The number of items is taken from the details beside it, where they were saved.
+
+    Raises:
+        InputError: nothing readable is there, or `origin` lacks the run, params or tokens.
+        StoreError: the store cannot be written to.
+    """
+    path = Path(path)
+    rows = read_lighteval(path)
+    if not rows:
+        raise InputError(f"{path} holds no score", "give a results file of lighteval in which tasks were scored")
+    return _keep_possible(rows, path, store, origin, "lighteval")
+
+
+def _keep_possible(rows: list[dict[str, Any]], path: Path, store: str | Path, origin: Origin, form: str) -> Imported:
+    """Keep the scores of a results file, without those that are no shares though their metric is one.
+
+    Some tasks report f1 or exact match in percent; the file has other scores that are as they should be.
+    """
+    possible = [row for row in rows if not is_share(str(row["metric"])) or 0 <= row["value"] <= 1]
+    left_out = [row for row in rows if row not in possible]
+    notes = tuple(
+        f"{row['task']}, {row['metric']} left out: {row['value']:g} is no share in [0, 1]" for row in left_out
+    )
+    if not possible:
+        raise InputError(f"{path} holds no score in [0, 1]", "divide percents by 100")
+    return replace(_keep(pd.DataFrame(possible), path, store, origin, form), notes=notes)
 
 
 def _keep(frame: pd.DataFrame, path: Path, store: str | Path, origin: Origin, form: str) -> Imported:
@@ -111,11 +145,23 @@ def _keep(frame: pd.DataFrame, path: Path, store: str | Path, origin: Origin, fo
         elif given is not None:
             frame[column] = frame[column].where(frame[column].notna(), given)
     scores = validate(frame, str(path))
+    _refuse_other_sizes(scores, path, Store(store))
     source = {"form": form, "file": path.name}
     if path.is_file():
         source["sha256"] = sha256_of(path)
     written = Store(store).write_imported(scores, source)
     return Imported(written, len(scores), tuple(sorted(scores["task"].unique())))
+
+
+def _refuse_other_sizes(scores: pd.DataFrame, path: Path, store: Store) -> None:
+    """Refuse a run that the store knows with other params: it would be one name for two models."""
+    known = store.sizes()
+    for run, params in scores[["run", "params"]].drop_duplicates().itertuples(index=False):
+        if run in known and known[run] != params:
+            raise InputError(
+                f"{path} says that run {run} has {params} params, the store {store.path} says {known[run]}",
+                "correct --params, or import it under another --run",
+            )
 
 
 def _rows_of(file: Path) -> list[dict[str, Any]]:

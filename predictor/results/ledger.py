@@ -1,58 +1,35 @@
-"""The ledger: what was tried, when, and how it ended. One coordinator writes it; the score files are the truth.
+"""The ledger: what was tried, when, by whom, and how it ended. Coordinators write it; the score files are the truth.
 
-A ledger that is lost loses the history of attempts and nothing else: what is done is learnt from the files again.
+It is an SQLite file for one coordinator, or a PostgreSQL database, named by its URL, for several. A ledger that is lost
+loses the history of attempts and nothing else: what is done is learnt from the files again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import time
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, TypeVar
 
 import sqlalchemy as sql
-from sqlalchemy.dialects.sqlite import insert
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
 from predictor.errors import StoreError
+from predictor.redaction import redact
+from predictor.results.ledger_schema import COORDINATORS, DIGESTS, EVENTS, PAIRS, SENT, is_current, migrate
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
+MOST_ATTEMPTS = 3
+"""A pair that failed so often is given up until `predictor retry`."""
+_PATIENCE = 120.0
+"""Seconds for which a database that has gone is waited for: about what a restart of PostgreSQL takes."""
+_LONGEST_LEASE = 86_400.0
+_MOST_LOG = 4000
 
-_METADATA = sql.MetaData()
-_PAIRS = sql.Table(
-    "pairs",
-    _METADATA,
-    sql.Column("identity", sql.String, primary_key=True),
-    sql.Column("run", sql.String, nullable=False),
-    sql.Column("step", sql.Integer, nullable=False),
-    sql.Column("task", sql.String, nullable=False),
-    sql.Column("state", sql.String, nullable=False),
-    sql.Column("attempts", sql.Integer, nullable=False, default=0),
-    sql.Column("reason", sql.String, nullable=False, default=""),
-    sql.Column("changed_at", sql.String, nullable=False),
-)
-# Only ever appended to: that no pair is scored twice can be read here.
-_EVENTS = sql.Table(
-    "events",
-    _METADATA,
-    sql.Column("number", sql.Integer, primary_key=True, autoincrement=True),
-    sql.Column("at", sql.String, nullable=False),
-    sql.Column("event", sql.String, nullable=False),
-    sql.Column("identity", sql.String, nullable=False),
-    sql.Column("run", sql.String, nullable=False),
-    sql.Column("step", sql.Integer, nullable=False),
-    sql.Column("task", sql.String, nullable=False),
-    sql.Column("detail", sql.String, nullable=False, default=""),
-)
-_DIGESTS = sql.Table(
-    "digests",
-    _METADATA,
-    sql.Column("path", sql.String, primary_key=True),
-    sql.Column("fingerprint", sql.String, nullable=False),
-    sql.Column("digest", sql.String, nullable=False),
-)
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -73,28 +50,72 @@ class PairState:
         state: waiting, running, done or failed.
         attempts: how often it was started without being finished, and failed.
         reason: why it failed, one line.
+        given_up: whether it is in quarantine: tried again only after `predictor retry`.
+        not_before: the earliest time of the next attempt, seconds since the epoch.
+        log: the tail of what was logged when it failed.
+        leased: whether a coordinator holds it now.
     """
 
     state: str
     attempts: int
     reason: str
+    given_up: bool = False
+    not_before: float = 0.0
+    log: str = ""
+    leased: bool = False
+
+
+@dataclass(frozen=True)
+class Coordinator:
+    """A process that evaluates, as the ledger knows it.
+
+    Attributes:
+        owner: its name for leases.
+        host: its machine.
+        pid: its process there.
+        started_at: when it began, seconds since the epoch.
+        beat_at: when it was last heard of.
+        activity: what it does now.
+        age: seconds since it was last heard of, by the database's clock.
+    """
+
+    owner: str
+    host: str
+    pid: int
+    started_at: float
+    beat_at: float
+    activity: str
+    age: float
 
 
 class Ledger:
-    """The ledger of one store, an SQLite file in its folder.
+    """The ledger of one store.
+
+    Args:
+        where: an SQLite file, or the URL of a database such as `postgresql://user@host/name`.
+        read_only: only look; nothing is written to a ledger that has the present tables.
 
     Raises:
-        StoreError: the file cannot be opened, is damaged, or cannot be written.
+        StoreError: it cannot be opened, is damaged, or cannot be written.
     """
 
-    def __init__(self, path: str | Path, *, read_only: bool = False) -> None:
-        self.path = Path(path)
-        self._engine = sql.create_engine(f"sqlite:///{self.path}", connect_args={"timeout": 30})
-        if not read_only:
-            with self._connection() as connection:
-                # Readers (`predictor status`) do not wait for the coordinator, nor it for them.
-                connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-                _METADATA.create_all(connection)
+    def __init__(self, where: str | Path, *, read_only: bool = False) -> None:
+        self._engine = _engine(where)
+        self.name = self._engine.url.render_as_string(hide_password=True)
+        self.shared = self._engine.dialect.name != "sqlite"
+        if not self.shared:
+            self.name = str(where)
+        if not read_only or not self._write(is_current):
+            self._write(self._prepare)
+
+    def _prepare(self, connection: sql.Connection) -> None:
+        if self.shared:
+            # Two coordinators that start together must not both make the tables.
+            connection.execute(sql.text("SELECT pg_advisory_xact_lock(7027153)"))
+        else:
+            # Readers (`predictor status`) do not wait for the coordinator, nor it for them.
+            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
+        migrate(connection)
 
     def __enter__(self) -> Ledger:
         return self
@@ -105,20 +126,157 @@ class Ledger:
         self.close()
 
     def close(self) -> None:
-        """Close the file."""
+        """Close all connections."""
         self._engine.dispose()
+
+    # -- leases -------------------------------------------------------------------------------------------------------
+
+    def claim(self, pairs: Sequence[PairKey], owner: str, job: str, seconds: float) -> set[str]:
+        """Lease pairs to a coordinator's job, those that are not done and that nobody else holds.
+
+        A lease that ran out is not taken from its job here: `adopt` and `lost` say first whether the job lives.
+
+        Args:
+            pairs: the pairs.
+            owner: the coordinator.
+            job: what it does with them; a worker's piece of work.
+            seconds: how long the lease lasts unless it is renewed.
+
+        Returns:
+            the identities of the pairs that were leased now.
+        """
+
+        def write(connection: sql.Connection) -> set[str]:
+            now = self._now(connection)
+            lease = {"lease_owner": owner, "lease_job": job, "lease_until": now + seconds}
+            rows = [
+                {**_place(pair), **lease, "state": WAITING, "attempts": 0, "reason": "", "changed_at": _stamp()}
+                for pair in pairs
+            ]
+            statement = self._insert(PAIRS).on_conflict_do_update(
+                index_elements=["identity"],
+                set_=lease,
+                where=(PAIRS.c.state != DONE) & ((PAIRS.c.lease_owner == "") | (PAIRS.c.lease_owner == owner)),
+            )
+            connection.execute(statement, rows)
+            held = sql.select(PAIRS.c.identity).where(PAIRS.c.lease_owner == owner, PAIRS.c.lease_job == job)
+            return {row.identity for row in connection.execute(held)}
+
+        return self._write(write) & {pair.identity for pair in pairs} if pairs else set()
+
+    def renew(self, owner: str, seconds: float) -> None:
+        """Let all leases of a coordinator last that long from now."""
+
+        def write(connection: sql.Connection) -> None:
+            until = self._now(connection) + seconds
+            connection.execute(sql.update(PAIRS).where(PAIRS.c.lease_owner == owner).values(lease_until=until))
+
+        self._write(write)
+
+    def adopt(self, job: str, owner: str, seconds: float, *, exclusive: bool = False) -> list[PairKey]:
+        """Take over the pairs of a job whose coordinator has gone; empty while that one's lease lasts.
+
+        Args:
+            job: the job.
+            owner: who takes it over.
+            seconds: how long the lease lasts.
+            exclusive: the caller is the only coordinator there can be: it need not wait for the lease to run out.
+        """
+
+        def write(connection: sql.Connection) -> list[PairKey]:
+            now = self._now(connection)
+            mine = (PAIRS.c.lease_job == job) & (PAIRS.c.state != DONE)
+            change = {"lease_owner": owner, "lease_until": now + seconds}
+            free = sql.true() if exclusive else _free(now, owner)
+            connection.execute(sql.update(PAIRS).where(mine, free).values(**change))
+            return [
+                _key(row) for row in connection.execute(sql.select(PAIRS).where(mine, PAIRS.c.lease_owner == owner))
+            ]
+
+        return self._write(write)
+
+    def holds(self, job: str) -> bool:
+        """Tell whether anybody leases pairs for a job."""
+        return bool(self._select(sql.select(PAIRS.c.identity).where(PAIRS.c.lease_job == job).limit(1)))
+
+    def release(self, pairs: Iterable[PairKey], reason: str = "") -> None:
+        """Put pairs back to waiting, without counting an attempt: their worker has gone through no fault of theirs."""
+        for pair in pairs:
+            self._record("lost", pair, WAITING, detail=reason, only_from=(RUNNING, WAITING))
+
+    def lost(self, jobs_alive: Iterable[str] = (), owner: str = "") -> int:
+        """Put pairs back to waiting that a coordinator which has gone left as running or leased.
+
+        In an SQLite ledger that is every lease, as one coordinator holds it; in a shared one those that ran out.
+
+        Args:
+            jobs_alive: jobs whose workers outlive a coordinator; their pairs are left alone.
+            owner: the coordinator that asks; what it holds is not lost.
+
+        Returns:
+            their number.
+        """
+        alive = tuple(jobs_alive)
+
+        def read(connection: sql.Connection) -> list[Any]:
+            gone = _expired(self._now(connection)) if self.shared else sql.true()
+            held = ((PAIRS.c.lease_owner != "") & (PAIRS.c.lease_owner != owner)) | (
+                (PAIRS.c.lease_owner == "") & (PAIRS.c.state == RUNNING)
+            )
+            held &= PAIRS.c.lease_job.not_in(alive)
+            return list(connection.execute(sql.select(PAIRS).where(held, gone, PAIRS.c.state != DONE)))
+
+        rows = self._read(read)
+        running = [row for row in rows if row.state == RUNNING]
+        self.release(_key(row) for row in running)
+        self._free([row.identity for row in rows if row.state != RUNNING])
+        return len(running)
+
+    def _free(self, identities: Sequence[str]) -> None:
+        def write(connection: sql.Connection) -> None:
+            for part in range(0, len(identities), 500):
+                chosen = PAIRS.c.identity.in_(identities[part : part + 500])
+                connection.execute(sql.update(PAIRS).where(chosen).values(**_NO_LEASE))
+
+        if identities:
+            self._write(write)
+
+    def unlease(self, owner: str) -> None:
+        """Give back everything that a coordinator holds, as it ends."""
+
+        def read(connection: sql.Connection) -> list[Any]:
+            return list(connection.execute(sql.select(PAIRS).where(PAIRS.c.lease_owner == owner)))
+
+        rows = self._read(read)
+        self.release(_key(row) for row in rows if row.state == RUNNING)
+        self._free([row.identity for row in rows if row.state != RUNNING])
+
+    # -- what happens to a pair ---------------------------------------------------------------------------------------
 
     def started(self, pair: PairKey) -> None:
         """Record that a worker takes the pair in hand."""
-        self._record("started", pair, RUNNING)
+        self._record("started", pair, RUNNING, keep_lease=True)
 
-    def finished(self, pair: PairKey) -> None:
-        """Record that the pair's scores file is in place."""
-        self._record("finished", pair, DONE)
+    def finished(self, pair: PairKey, seconds: float | None = None) -> None:
+        """Record that the pair's scores file is in place, and how long it took."""
+        self._record("finished", pair, DONE, seconds=seconds)
 
-    def failed(self, pair: PairKey, reason: str) -> None:
-        """Record that the pair could not be scored, and why; it counts as an attempt."""
-        self._record("failed", pair, FAILED, " ".join(reason.split()))
+    def failed(
+        self, pair: PairKey, reason: str, *, log: str = "", final: bool = False, backoff_seconds: float = 0.0
+    ) -> None:
+        """Record that the pair could not be scored, and why; it counts as an attempt.
+
+        Args:
+            pair: the pair.
+            reason: one line.
+            log: the tail of the log, kept for `predictor status`.
+            final: trying again would end the same: give it up now.
+            backoff_seconds: how long to wait before the second attempt; doubled for each further one.
+        """
+        text = redact(" ".join(reason.split()))
+        self._record(
+            "failed", pair, FAILED, text, log=redact(log)[-_MOST_LOG:], final=final, backoff_seconds=backoff_seconds
+        )
 
     def found(self, pairs: Iterable[PairKey]) -> int:
         """Record the end of pairs whose scores file is there though the ledger had not heard of it.
@@ -128,92 +286,311 @@ class Ledger:
         """
         known = self.states()
         new = [pair for pair in pairs if pair.identity not in known or known[pair.identity].state != DONE]
-        for pair in new:
-            self._record("finished", pair, DONE, detail="found in the store")
+
+        def write(connection: sql.Connection) -> None:
+            for pair in new:
+                self._change(connection, "finished", pair, DONE, "", "found in the store")
+
+        if new:
+            self._write(write)
         return len(new)
 
-    def lost(self) -> int:
-        """Put pairs back to waiting that a killed coordinator left as running.
+    def vanished(self, pairs: Iterable[PairKey]) -> int:
+        """Record that the files of finished pairs are gone, or were set aside; they wait to be scored again.
 
         Returns:
-            their number.
+            the number of those that were finished.
         """
-        rows = self._read(sql.select(_PAIRS).where(_PAIRS.c.state == RUNNING))
-        for row in rows:
-            self._record("lost", PairKey(row.identity, row.run, row.step, row.task), WAITING)
-        return len(rows)
+        known = self.states()
+        gone = [pair for pair in pairs if pair.identity in known and known[pair.identity].state == DONE]
+        for pair in gone:
+            self._record("vanished", pair, WAITING, detail="its scores file is gone or was damaged")
+        return len(gone)
+
+    def retry(self, identities: Iterable[str]) -> int:
+        """Let failed pairs be tried again at once, as if for the first time.
+
+        Returns:
+            the number of pairs that were failed.
+        """
+        wanted = list(identities)
+
+        def write(connection: sql.Connection) -> int:
+            count = 0
+            for identity in wanted:
+                chosen = (PAIRS.c.identity == identity) & (PAIRS.c.state == FAILED)
+                row = connection.execute(sql.select(PAIRS).where(chosen)).first()
+                if row is not None:
+                    fresh = {"state": WAITING, "attempts": 0, "given_up": False, "not_before": 0.0, **_NO_LEASE}
+                    connection.execute(sql.update(PAIRS).where(chosen).values(**fresh, changed_at=_stamp()))
+                    connection.execute(EVENTS.insert().values(at=_stamp(), event="retried", **_place(_key(row))))
+                    count += 1
+            return count
+
+        return self._write(write)
+
+    # -- reading ------------------------------------------------------------------------------------------------------
 
     def states(self) -> dict[str, PairState]:
         """Read how all pairs stand, by identity."""
-        rows = self._read(sql.select(_PAIRS))
-        return {row.identity: PairState(row.state, row.attempts, row.reason) for row in rows}
+        return {row.identity: state for row, state in self._pairs(sql.select(*_STATE))}
 
     def latest(self) -> dict[tuple[str, int, str], PairState]:
         """Read how each (run, step, task) stood last, under whatever identity."""
-        rows = self._read(sql.select(_PAIRS).order_by(_PAIRS.c.changed_at))
-        return {(row.run, row.step, row.task): PairState(row.state, row.attempts, row.reason) for row in rows}
+        rows = self._pairs(sql.select(*_STATE).order_by(PAIRS.c.changed_at))
+        return {(row.run, row.step, row.task): state for row, state in rows}
+
+    def failures(self) -> dict[PairKey, PairState]:
+        """Read the failed pairs."""
+        rows = self._pairs(sql.select(*_STATE).where(PAIRS.c.state == FAILED))
+        return {_key(row): state for row, state in rows}
+
+    def _pairs(self, statement: Any) -> list[tuple[Any, PairState]]:
+        def read(connection: sql.Connection) -> tuple[float, list[Any]]:
+            return self._now(connection), list(connection.execute(statement))
+
+        now, rows = self._read(read)
+        return [
+            (
+                row,
+                PairState(
+                    row.state,
+                    row.attempts,
+                    row.reason,
+                    bool(row.given_up),
+                    row.not_before,
+                    row.log,
+                    bool(row.lease_owner) and now < row.lease_until < now + _LONGEST_LEASE,
+                ),
+            )
+            for row in rows
+        ]
+
+    def seconds(self) -> list[tuple[str, str, float]]:
+        """Read what scoring took: run, task, seconds, for each pair that was measured."""
+        statement = sql.select(PAIRS.c.run, PAIRS.c.task, PAIRS.c.seconds).where(PAIRS.c.seconds.is_not(None))
+        return [(row.run, row.task, row.seconds) for row in self._select(statement)]
 
     def events(self) -> list[dict[str, Any]]:
         """Read all events, oldest first: number, at, event, identity, run, step, task, detail."""
-        return [dict(row._mapping) for row in self._read(sql.select(_EVENTS).order_by(_EVENTS.c.number))]
+        return [dict(row._mapping) for row in self._select(sql.select(EVENTS).order_by(EVENTS.c.number))]
 
     def digests(self) -> dict[str, tuple[str, str]]:
         """Read the checkpoints' digests: path -> (fingerprint of the files, digest of their content)."""
-        return {row.path: (row.fingerprint, row.digest) for row in self._read(sql.select(_DIGESTS))}
+        return {row.path: (row.fingerprint, row.digest) for row in self._select(sql.select(DIGESTS))}
 
     def keep_digest(self, path: str, fingerprint: str, digest: str) -> None:
         """Remember a checkpoint's digest for as long as its files have this fingerprint."""
         values = {"fingerprint": fingerprint, "digest": digest}
-        with self._connection() as connection:
-            statement = insert(_DIGESTS).values(path=path, **values)
-            connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
+        statement = self._insert(DIGESTS).values(path=path, **values)
+        self._write(
+            lambda connection: connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
+        )
 
-    def _record(self, event: str, pair: PairKey, state: str, reason: str = "", detail: str = "") -> None:
-        now = datetime.now(UTC).isoformat(timespec="milliseconds")
-        place = {"identity": pair.identity, "run": pair.run, "step": pair.step, "task": pair.task}
-        change = {"state": state, "reason": reason, "changed_at": now}
-        with self._connection() as connection:
-            connection.execute(_EVENTS.insert().values(at=now, event=event, detail=detail or reason, **place))
-            statement = insert(_PAIRS).values(**place, **change, attempts=int(state == FAILED))
-            attempts = _PAIRS.c.attempts + 1 if state == FAILED else 0 if state == DONE else _PAIRS.c.attempts
-            connection.execute(
-                statement.on_conflict_do_update(index_elements=["identity"], set_={**change, "attempts": attempts})
-            )
+    def sent(self, tracker: str) -> set[str]:
+        """Read the identities whose scores a tracker has had."""
+        return {row.identity for row in self._select(sql.select(SENT.c.identity).where(SENT.c.tracker == tracker))}
 
-    def _read(self, statement: Any) -> list[Any]:
-        with self._connection() as connection:
-            return list(connection.execute(statement))
+    def keep_sent(self, tracker: str, identity: str) -> None:
+        """Remember that a tracker has had a pair's scores."""
+        statement = self._insert(SENT).values(tracker=tracker, identity=identity).on_conflict_do_nothing()
+        self._write(lambda connection: connection.execute(statement))
 
-    def _connection(self) -> _Guarded:
-        return _Guarded(self._engine, self.path)
+    # -- coordinators -------------------------------------------------------------------------------------------------
 
+    def beat(self, owner: str, host: str, pid: int, activity: str) -> None:
+        """Say that a coordinator lives, and what it does."""
 
-class _Guarded:
-    """A transaction whose database errors become a StoreError."""
+        def write(connection: sql.Connection) -> None:
+            now = self._now(connection)
+            values = {"beat_at": now, "activity": redact(activity)}
+            statement = self._insert(COORDINATORS).values(owner=owner, host=host, pid=pid, started_at=now, **values)
+            connection.execute(statement.on_conflict_do_update(index_elements=["owner"], set_=values))
 
-    def __init__(self, engine: sql.Engine, path: Path) -> None:
-        self._context = engine.begin()
-        self._path = path
+        self._write(write)
 
-    def __enter__(self) -> sql.Connection:
-        try:
-            return self._context.__enter__()
-        except SQLAlchemyError as error:
-            raise self._as_store_error(error) from None
+    def leave(self, owner: str) -> None:
+        """Forget a coordinator that has ended."""
+        self._write(lambda connection: connection.execute(COORDINATORS.delete().where(COORDINATORS.c.owner == owner)))
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    def coordinators(self) -> list[Coordinator]:
+        """Read the coordinators that did not say that they ended, the one last heard of first."""
+
+        def read(connection: sql.Connection) -> list[Coordinator]:
+            now = self._now(connection)
+            rows = connection.execute(sql.select(COORDINATORS).order_by(COORDINATORS.c.beat_at.desc()))
+            return [Coordinator(**row._mapping, age=max(0.0, now - row.beat_at)) for row in rows]
+
+        return self._read(read)
+
+    # -- the database -------------------------------------------------------------------------------------------------
+
+    def _record(
+        self,
+        event: str,
+        pair: PairKey,
+        state: str,
+        reason: str = "",
+        detail: str = "",
+        only_from: Sequence[str] = (),
+        **more: Any,
     ) -> None:
-        try:
-            self._context.__exit__(kind, error, trace)
-        except SQLAlchemyError as failure:
-            raise self._as_store_error(failure) from None
-        if isinstance(error, SQLAlchemyError):
-            raise self._as_store_error(error) from None
+        def write(connection: sql.Connection) -> None:
+            if only_from:
+                found = connection.execute(sql.select(PAIRS.c.state).where(PAIRS.c.identity == pair.identity)).scalar()
+                if found not in only_from:
+                    return
+            self._change(connection, event, pair, state, reason, detail, **more)
+
+        self._write(write)
+
+    def _change(
+        self,
+        connection: sql.Connection,
+        event: str,
+        pair: PairKey,
+        state: str,
+        reason: str,
+        detail: str,
+        *,
+        log: str = "",
+        final: bool = False,
+        backoff_seconds: float = 0.0,
+        seconds: float | None = None,
+        keep_lease: bool = False,
+    ) -> None:
+        place = _place(pair)
+        change: dict[str, Any] = {"state": state, "reason": reason, "changed_at": _stamp(), "log": log}
+        if not keep_lease:
+            change |= _NO_LEASE
+        if seconds is not None:
+            change["seconds"] = seconds
+        fresh = {**change, "attempts": 0, "given_up": False, "not_before": 0.0}
+        if state == DONE:
+            change |= {"attempts": 0, "given_up": False, "not_before": 0.0}
+        elif state == FAILED:
+            now = self._now(connection)
+            start = now if backoff_seconds else 0.0
+            fresh |= {"attempts": 1, "given_up": final, "not_before": start + backoff_seconds}
+            wait = sql.case(
+                *((PAIRS.c.attempts == n, backoff_seconds * 2**n) for n in range(MOST_ATTEMPTS)),
+                else_=backoff_seconds * 2**MOST_ATTEMPTS,
+            )
+            change |= {
+                "attempts": PAIRS.c.attempts + 1,
+                "given_up": sql.true() if final else PAIRS.c.attempts + 1 >= MOST_ATTEMPTS,
+                "not_before": start + wait,
+            }
+        statement = self._insert(PAIRS).values(**place, **fresh)
+        # A message that comes late or twice changes nothing of what is done: it ends as done once.
+        wanted = None if event == "vanished" else PAIRS.c.state != DONE
+        changed = statement.on_conflict_do_update(index_elements=["identity"], set_=change, where=wanted)
+        # Asked for by RETURNING: how many rows an INSERT changed is not told alike by all databases.
+        if connection.execute(changed.returning(PAIRS.c.identity)).first() is not None:
+            connection.execute(EVENTS.insert().values(at=_stamp(), event=event, detail=detail or reason, **place))
+
+    def _insert(self, table: sql.Table) -> Any:
+        if self.shared:
+            from sqlalchemy.dialects import postgresql
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+
+    def now(self) -> float:
+        """Seconds since the epoch, by the clock that leases and back-off go by."""
+        return self._read(self._now)
+
+    def _now(self, connection: sql.Connection) -> float:
+        """Seconds since the epoch: of the database where hosts share one, so that their clocks need not agree."""
+        if self.shared:
+            return float(connection.execute(sql.text("SELECT extract(epoch FROM clock_timestamp())")).scalar() or 0.0)
+        return time.time()
+
+    def _select(self, statement: Any) -> list[Any]:
+        return self._read(lambda connection: list(connection.execute(statement)))
+
+    def _read(self, read: Callable[[sql.Connection], T]) -> T:
+        return self._write(read)
+
+    def _write(self, change: Callable[[sql.Connection], T]) -> T:
+        """Carry out a transaction; a shared database that has gone is waited for, and the transaction done again."""
+        until = time.monotonic() + (_PATIENCE if self.shared else 0.0)
+        pause = 0.1
+        while True:
+            try:
+                with self._engine.begin() as connection:
+                    return change(connection)
+            except OperationalError as error:
+                if time.monotonic() > until or not _may_pass(error):
+                    raise self._as_store_error(error) from None
+                time.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            except SQLAlchemyError as error:
+                raise self._as_store_error(error) from None
 
     def _as_store_error(self, error: SQLAlchemyError) -> StoreError:
-        cause = str(error).splitlines()[0]
+        cause = redact(str(error).splitlines()[0])
+        if self.shared:
+            remedy = "check the URL, the user's rights and the password (PGPASSWORD or ~/.pgpass), and that it runs"
+            return StoreError(f"the ledger {self.name} cannot be used ({cause})", remedy)
+        if "disk is full" in cause or "disk I/O error" in cause:
+            return StoreError(f"the ledger {self.name} cannot be written ({cause})", "make room on its disk")
         return StoreError(
-            f"the ledger {self._path} cannot be used ({cause})",
+            f"the ledger {self.name} cannot be used ({cause})",
             "move it away: 'predictor evaluate' makes a new one and learns what is done from the score files",
         )
+
+
+_NO_LEASE: dict[str, Any] = {"lease_owner": "", "lease_job": "", "lease_until": 0.0}
+_STATE = tuple(column for column in PAIRS.c if column.name not in ("seconds", "changed_at"))
+
+
+def _engine(where: str | Path) -> sql.Engine:
+    if "://" not in str(where):
+        engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": 30})
+        # With a write-ahead log this loses at most the last moments of history when the machine loses power.
+        sql.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
+        return engine
+    try:
+        url = sql.make_url(str(where))
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        return sql.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(
+            f"the ledger {redact(str(where))} is no database that is known",
+            "give the path of an SQLite file, or postgresql://user@host/name",
+        ) from None
+    except ModuleNotFoundError:
+        raise StoreError(
+            "a ledger in PostgreSQL needs psycopg, which is not installed", "pip install 'predictor[postgres]'"
+        ) from None
+
+
+def _may_pass(error: OperationalError) -> bool:
+    """Whether a database's error is of a kind that passes: it restarts, or the network is away."""
+    text = str(error).lower()
+    return not any(word in text for word in ("authentication failed", "does not exist", "no password supplied"))
+
+
+def _free(now: float, owner: str) -> Any:
+    return (PAIRS.c.lease_owner == "") | (PAIRS.c.lease_owner == owner) | _expired(now)
+
+
+def _expired(now: float) -> Any:
+    # A lease that ends further ahead than any lasts was made before the clock was set back.
+    return (PAIRS.c.lease_until <= now) | (PAIRS.c.lease_until > now + _LONGEST_LEASE)
+
+
+def _place(pair: PairKey) -> dict[str, Any]:
+    return {"identity": pair.identity, "run": pair.run, "step": pair.step, "task": pair.task}
+
+
+def _key(row: Any) -> PairKey:
+    return PairKey(row.identity, row.run, row.step, row.task)
+
+
+def _stamp() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 import pyarrow as pa
@@ -61,9 +63,24 @@ class Results:
             raise UnknownNameError("task", name, self.tasks, str(self.path))
         return self.tasks[name]
 
+    def items(self, task: str) -> pd.DataFrame:
+        """Read one task's items, see `predictor.results.items`; nothing is read before this is called.
 
-def read_results(path: str | Path) -> Results:
+        Raises:
+            UnknownNameError: no scores of that task are here.
+            InputError: its items were not kept.
+        """
+        from predictor.results.items import read_items
+
+        return read_items(self.path, self.task(task).task)
+
+
+def read_results(path: str | Path, roles: Sequence[str] = ("ladder",)) -> Results:
     """Read a store, a testbed folder (`evals.parquet`, `tasks.parquet`), or a Parquet or CSV table.
+
+    Args:
+        path: where it is.
+        roles: which runs of a store to read; `("ladder", "target")` reads the target's own as well.
 
     Raises:
         InputError: nothing readable is there, or the table is not in the schema.
@@ -71,7 +88,7 @@ def read_results(path: str | Path) -> Results:
     path = Path(path)
     files = _table_files(path)
     if files is None:
-        return read_store(path)
+        return read_store(path, roles)
     evals = files[0]
     raw = read_table(evals)
     frame = validate(raw, str(evals))
@@ -94,7 +111,8 @@ def hash_inputs(path: str | Path) -> dict[str, str]:
     path = Path(path)
     files = _table_files(path)
     if files is not None:
-        return {file.name: sha256_of(file) for file in files}
+        items = sorted((files[0].parent / "items").glob("*.parquet"))
+        return {file.relative_to(files[0].parent).as_posix(): sha256_of(file) for file in (*files, *items)}
     names = "\n".join(sorted(str(file.relative_to(path)) for file in (path / "scores").rglob("*.parquet")))
     described = (path / "tasks.parquet", path / "runs.parquet")
     return {
@@ -122,12 +140,12 @@ def _table_files(path: Path) -> list[Path] | None:
     return [evals, tasks] if tasks.exists() and tasks != evals else [evals]
 
 
-def read_store(path: Path) -> Results:
+def read_store(path: Path, roles: Sequence[str] = ("ladder",)) -> Results:
     """Read the scores of a store that `predictor evaluate` or `predictor import` wrote."""
     from predictor.results.store import Store
 
     store = Store(path)
-    frame, inputs, notes = store.read_scores()
+    frame, inputs, notes = store.read_scores(roles)
     return Results(
         path, validate(frame, str(path)), describe_tasks(frame, store.read_tasks(), str(path)), inputs, notes
     )
@@ -176,15 +194,11 @@ def describe_tasks(evals: pd.DataFrame, described: pd.DataFrame | None, source: 
             name, metric = str(row["task"]), str(row["metric"])
             if name not in scored or name.startswith(LOSS_PREFIX) or metric not in scored[name]:
                 continue
-            chance, n_items = row.get("chance"), row.get("n_items")
-            if chance is not None and pd.notna(chance) and not 0 <= float(chance) < 1:
-                raise InputError(f"{source}: chance of {name} is {chance}", "a chance level lies in [0, 1)")
-            tasks[name] = TaskInfo(
-                name,
-                metric,
-                float(chance) if chance is not None and pd.notna(chance) else None,
-                int(n_items) if n_items is not None and pd.notna(n_items) else None,
-            )
+            chance = _number_of(row, "chance", source)
+            n_items = _number_of(row, "n_items", source)
+            if chance is not None and not 0 <= chance < 1:
+                raise InputError(f"{source}: chance of {name} is {chance:g}", "a chance level lies in [0, 1)")
+            tasks[name] = TaskInfo(name, metric, chance, None if n_items is None else int(n_items))
     unknown = [name for name in scored if name not in tasks and not name.startswith(LOSS_PREFIX)]
     if unknown:
         from predictor.evaluation.suites import known_tasks
@@ -201,6 +215,18 @@ def describe_tasks(evals: pd.DataFrame, described: pd.DataFrame | None, source: 
                 best = min(metrics, key=lambda metric: (order.get(metric, len(order)), metric))
                 tasks[name] = TaskInfo(name, best, known.chance if known else None)
     return dict(sorted(tasks.items()))
+
+
+def _number_of(row: dict[Hashable, Any], column: str, source: str) -> float | None:
+    value = row.get(column)
+    if value is None or pd.isna(value) or not str(value).strip():
+        return None
+    try:
+        return float(value)
+    except (TypeError, ValueError):
+        raise InputError(
+            f"{source}: {column} of {row['task']} is '{value}', which is no number", "correct it"
+        ) from None
 
 
 def sha256_of(path: Path) -> str:

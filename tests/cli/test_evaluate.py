@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-from predictor.evaluation.coordinator import store_lock
+from predictor.evaluation.presence import store_lock
 from predictor.results.store import Store
 from tests.evaluation.tiny import save_checkpoint, write_project
 

@@ -42,4 +42,5 @@ def test_wrong_options_are_one_line(refused, tmp_path):
     )
     assert "does not say its run; give --run" in refused("import", "table", "scores.csv", "--store", "store")
     assert "Missing option '--run'" in refused("import", "lm-eval", "x.json", "--store", "store")
-    assert "No such command 'lighteval'" in refused("import", "lighteval", "x.json")
+    assert "No such command 'helm'" in refused("import", "helm", "x.json")
+    assert "x.json does not exist" in refused("import", "lighteval", "x.json", *PLACE, "--store", "store")

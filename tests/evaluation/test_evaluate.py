@@ -10,7 +10,7 @@ import pytest
 
 from predictor.errors import ConfigError, StoreError, UnknownNameError
 from predictor.evaluation import evaluate, status
-from predictor.evaluation.coordinator import store_lock
+from predictor.evaluation.presence import store_lock
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
 from predictor.results.store import Store, read_identity
@@ -64,7 +64,7 @@ def test_the_identity_is_kept_with_the_scores(scored):
     identity = read_identity(path)
     assert identity["task"] == "tiny_facts"
     assert identity["selection"] == {"limit": 8}
-    assert identity["backend"] == "hf"
+    assert identity["backend"] == "tree"
     assert identity["seeds"] == [0, 1234, 1234, 1234]
     assert len(identity["checkpoint"]) == len(identity["prompt"]) == len(identity["documents"]) == 64
     # Nothing in it belongs to this machine.
@@ -127,13 +127,16 @@ def test_status_knows_it_without_torch(scored, predictor):
 def test_another_limit_is_another_score_and_does_not_mix(project_file):
     project = load_project(project_file())
     evaluate(project, tasks=("tiny_facts",))
-    again = evaluate(project, tasks=("tiny_facts",), limit=5)
-    assert len(again.scored) == 2
+    smaller = load_project(project_file(scoring={"limit": 5, "device": "cpu", "batch_size": 8}))
+    assert len(evaluate(smaller, tasks=("tiny_facts",)).scored) == 2
     frame, _, notes = Store(project.store_path).read_scores()
     assert set(frame["n_items"]) == {5}
     assert notes == ("8 rows left out, scored under an earlier protocol: tiny_facts",)
     # Back to the first limit: its scores count again, without being computed again.
     assert evaluate(project, tasks=("tiny_facts",)).scored == ()
+    assert set(Store(project.store_path).read_scores()[0]["n_items"]) == {8}
+    # A limit that is only tried out does not take the place of what counts.
+    assert len(evaluate(project, tasks=("tiny_facts",), limit=3).scored) == 2
     assert set(Store(project.store_path).read_scores()[0]["n_items"]) == {8}
 
 
@@ -185,16 +188,20 @@ def test_a_checkpoint_that_cannot_be_loaded_fails_its_pairs_and_not_the_others(p
     assert len(evaluate(project, tasks=("tiny_facts",), retry_failed=True).failed) == 1
 
 
-def test_infinite_log_likelihoods_fail_the_pair(project_file, tmp_path):
+def test_infinite_log_likelihoods_fail_the_checkpoint_with_its_name(project_file, tmp_path):
     from safetensors.torch import load_file, save_file
 
     folder = save_checkpoint(tmp_path / "mine" / "step_10")
     tensors = load_file(folder / "model.safetensors")
     tensors["model.norm.weight"] *= math.nan
     save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
-    outcome = evaluate(load_project(project_file(checkpoints=tmp_path / "mine")), tasks=("tiny_facts", "tiny_sort"))
+    project = load_project(project_file(checkpoints=tmp_path / "mine"))
+    outcome = evaluate(project, tasks=("tiny_facts", "tiny_sort"))
     reasons = {key.task: reason for key, reason in outcome.failed}
-    assert reasons["tiny_facts"] == "tiny_facts: the log-likelihood of item 0 is nan"
+    broken = "checkpoint small step 10 is broken: tiny_facts: the log-likelihood of item 0 is nan"
+    # Said of every task of the checkpoint, and final: the weights will not mend by themselves.
+    assert reasons == {"tiny_facts": broken, "tiny_sort": broken}
+    assert len(evaluate(project, tasks=("tiny_facts", "tiny_sort")).given_up) == 2
 
 
 def test_a_task_that_cannot_be_loaded_does_not_stop_the_others(project_file, tmp_path):

@@ -45,6 +45,7 @@ def test_what_the_suite_says_at_its_top_holds_for_each_task(load):
         ("metric: acc", "metrik: acc", ":4: tasks.0.metrik is not a known key; did you mean metric?"),
         ("chance: 0.25", "chance: 25", ":4: tasks.0.chance is 25; give what random guessing scores, in [0, 1)"),
         (", chance: 0.25", "", ":4: tasks.0.chance is missing"),
+        ("metric: acc", "metric: acc, backend: hff", ":4: tasks.0.backend is 'hff'; allowed are tree, hf, vllm"),
         ("kind: loss", "kind: los", ":5: tasks.1.kind is 'los'; allowed are choice, generation, loss"),
         ("kind: loss", "kind: loss, metric: acc", ":5: tasks.1.metric does not apply to a loss"),
         ("num_fewshot: 0", "num_fewshot: 1", ":5: tasks.1.num_fewshot does not apply to a loss"),

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 
 from predictor.errors import InputError
-from predictor.results.importers import Origin, import_lm_eval, import_table
+from predictor.results.importers import Origin, import_lighteval, import_lm_eval, import_table
 from predictor.results.readers import read_results
 
 ORIGIN = Origin("70m", 7e7, 3e11, "pythia")
@@ -120,3 +120,70 @@ def test_what_neither_table_nor_options_say_is_asked_for(tmp_path):
 def test_a_file_that_is_no_result_of_lm_eval_is_told_in_one_line(tmp_path, text, told):
     with pytest.raises(InputError, match=told):
         import_lm_eval(write(tmp_path / "results_1.json", text), tmp_path / "store", ORIGIN)
+
+
+def lighteval_output(folder):
+    """Write what lighteval writes for one model, with the details of one task."""
+    results = {
+        "leaderboard|arc:challenge|25|0": {"acc": 0.25, "acc_stderr": 0.01, "acc_norm": 0.3, "acc_norm_stderr": 0.02},
+        "leaderboard|mmlu:_average|5": {"acc": 0.28, "acc_stderr": 0.03},
+        "lighteval|gsm8k|5|0": {"qem": 0.125, "qem_stderr": 0.004},
+        "lighteval|drop|0|0": {"f1": 37.5, "em": 0.2, "em_stderr": 0.01},
+        "all": {"acc": 0.265, "acc_stderr": 0.02},
+    }
+    content = {
+        "config_general": {"model_name": "org/m", "lighteval_sha": "?", "max_samples": None},
+        "results": results,
+        "versions": {"leaderboard|arc:challenge|25|0": 0},
+        "config_tasks": {},
+        "summary_tasks": {},
+        "summary_general": {},
+    }
+    date = "2026-01-31T10-00-00.000000"
+    path = folder / "results" / "org" / "m" / f"results_{date}.json"
+    details = folder / "details" / "org" / "m" / date
+    path.parent.mkdir(parents=True)
+    details.mkdir(parents=True)
+    path.write_text(json.dumps(content))
+    items = pd.DataFrame({"full_prompt": ["a", "b", "c"], "predictions": ["[-1.0]"] * 3})
+    items.to_parquet(details / f"details_leaderboard|arc:challenge|25|0_{date}.parquet")
+    return path
+
+
+@pytest.mark.parametrize("whole_folder", [True, False])
+def test_result_files_of_lighteval_are_read_with_the_number_of_items(tmp_path, whole_folder):
+    path = lighteval_output(tmp_path / "out")
+    imported = import_lighteval(tmp_path / "out" if whole_folder else path, tmp_path / "store", ORIGIN)
+    # A metric in percent does not cost the others.
+    assert imported.notes == ("drop, f1 left out: 37.5 is no share in [0, 1]",)
+    evals = read_results(tmp_path / "store").evals
+    scores = {(row["task"], row["metric"]): row for row in evals.to_dict("records")}
+    arc = scores["arc_challenge", "acc_norm"]
+    assert (arc["value"], arc["stderr"], arc["num_fewshot"], arc["n_items"]) == (0.3, 0.02, 25, 3)
+    assert (scores["mmlu", "acc"]["value"], scores["gsm8k", "qem"]["num_fewshot"]) == (0.28, 5)
+    assert set(evals["task"]) == {"arc_challenge", "mmlu", "gsm8k", "drop"}
+
+
+def test_what_is_no_result_of_lighteval_is_told_in_one_line(tmp_path):
+    with pytest.raises(InputError, match=r"holds no results_\*.json"):
+        import_lighteval(tmp_path, tmp_path / "store", ORIGIN)
+    with pytest.raises(InputError, match="has no `results` by task"):
+        import_lighteval(write(tmp_path / "results_1.json", "[]"), tmp_path / "store", ORIGIN)
+
+
+def test_one_metric_in_percent_does_not_cost_a_file_of_lm_eval(tmp_path):
+    results = {"squad": {"f1,none": 81.5, "exact_match,none": 0.7}}
+    imported = import_lm_eval(
+        write(tmp_path / "results_1.json", json.dumps({"results": results})), tmp_path / "store", ORIGIN
+    )
+    assert (imported.rows, imported.notes) == (1, ("squad, f1 left out: 81.5 is no share in [0, 1]",))
+
+
+def test_one_name_for_two_sizes_is_refused_when_it_is_imported(tmp_path):
+    table = write(tmp_path / "t.csv", "task,metric,value\narc_easy,acc,0.5\n")
+    import_table(table, tmp_path / "store", ORIGIN)
+    import_table(table, tmp_path / "store", Origin("160m", 1.6e8, 3e11))
+    other = Origin("70m", 7.1e7, 1e11, "pythia")
+    with pytest.raises(InputError, match=r"run 70m has 71000000 params, the store .* says 70000000; correct --params"):
+        import_table(table, tmp_path / "store", other)
+    assert len(read_results(tmp_path / "store").evals) == 2

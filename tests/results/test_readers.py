@@ -73,3 +73,11 @@ def test_a_task_table_with_an_impossible_chance_level_is_refused(ladder_folder):
     pd.DataFrame({"task": ["easy"], "metric": "acc", "chance": 25.0}).to_parquet(ladder_folder / "tasks.parquet")
     with pytest.raises(InputError, match="chance of easy is 25"):
         read_results(ladder_folder)
+
+
+@pytest.mark.parametrize("column", ["chance", "n_items"])
+def test_text_where_the_task_table_has_numbers_is_told_in_one_line(ladder_folder, column):
+    tasks = pd.DataFrame({"task": ["easy"], "metric": "acc", column: "a quarter"})
+    tasks.to_parquet(ladder_folder / "tasks.parquet")
+    with pytest.raises(InputError, match=f"tasks.parquet: {column} of easy is 'a quarter', which is no number"):
+        read_results(ladder_folder)

@@ -1,0 +1,51 @@
+"""Bring a checkpoint from an object store to this machine, where a model can be loaded from it."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from pathlib import Path, PurePath
+
+from predictor.checkpoints.digest import digest_of
+from predictor.errors import CheckpointError
+from predictor.redaction import redact
+
+
+def local_copy(folder: Path, digest: str, cache: Path | None) -> Path:
+    """Give a local folder with a checkpoint's files; the folder itself where it is local.
+
+    Args:
+        folder: the checkpoint, local or on an object store.
+        digest: hash of its content, which the copy must have, too.
+        cache: local folder that keeps copies; several workers may share it.
+
+    Raises:
+        CheckpointError: it cannot be read, or changed since it was planned.
+    """
+    if isinstance(folder, PurePath) and not hasattr(folder, "fs"):
+        return folder
+    home = cache or Path(".predictor-cache")
+    copy = home / digest[:32]
+    if copy.is_dir():
+        return copy
+    temporary = home / f".{copy.name}.{uuid.uuid4().hex[:8]}"
+    try:
+        temporary.mkdir(parents=True)
+        for path in folder.iterdir():
+            if path.is_file():
+                with path.open("rb") as source, (temporary / path.name).open("wb") as target:
+                    shutil.copyfileobj(source, target, 1 << 24)
+        if digest_of(temporary) != digest:
+            raise CheckpointError(f"{redact(str(folder))} changed while it was fetched", "wait until it is written")
+        temporary.rename(copy)
+    except OSError as error:
+        if copy.is_dir():
+            # Another worker was faster.
+            return copy
+        raise CheckpointError(
+            f"{redact(str(folder))} cannot be fetched ({redact(str(error))[:200]})",
+            "check room, network and credentials",
+        ) from None
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return copy

@@ -1,0 +1,204 @@
+"""A job's folder in the store: what a worker on another machine is to do, and what it says of it.
+
+    work/<job>/unit.json       the checkpoint and its pairs, written by the coordinator
+    work/<job>/handle          how the cluster calls the job, so that another coordinator can ask for it
+    work/<job>/beat            changes as long as the worker lives
+    work/<job>/000001.json     its reports, in order
+    work/<job>/ended           it has come to its end
+    work/<job>/revoked         the coordinator gave its pairs to another worker: write nothing any more
+
+A coordinator that is killed and started again finds them here. Whether a worker lives is seen from its beat changing,
+not from times, so that the clocks of two machines need not agree.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import threading
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from pydantic import TypeAdapter
+
+from predictor.evaluation.plan import Unit
+from predictor.evaluation.worker import Report, Workshop, score_unit
+from predictor.project import place
+from predictor.results.store import Store
+
+WORK = "work"
+_BEAT_SECONDS = 5.0
+_UNIT: TypeAdapter[Unit] = TypeAdapter(Unit)
+_REPORT: TypeAdapter[Report] = TypeAdapter(Report)
+
+
+class JobBox:
+    """The folder of one job.
+
+    Args:
+        store: the store's folder or URL.
+        job: the job's name.
+    """
+
+    def __init__(self, store: Path, job: str) -> None:
+        self.job = job
+        self.folder = store / WORK / job
+        self._read = 0
+        self._written = 0
+
+    @staticmethod
+    def all(store: Path) -> list[JobBox]:
+        """The boxes of a store, those of earlier coordinators among them."""
+        folder = store / WORK
+        return [JobBox(store, path.name) for path in folder.iterdir()] if folder.is_dir() else []
+
+    # -- the coordinator's side ---------------------------------------------------------------------------------------
+
+    def put(self, unit: Unit) -> None:
+        """Write down what is to be done."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        # The path apart, as text: one on an object store is of no type that is read back by itself.
+        path, bare = str(unit.checkpoint.path), replace(unit, checkpoint=replace(unit.checkpoint, path=Path()))
+        _write(
+            self.folder / "unit.json", json.dumps({"path": path, "unit": _UNIT.dump_python(bare, mode="json")}).encode()
+        )
+
+    def put_handle(self, handle: str) -> None:
+        """Write down how the cluster calls the job."""
+        _write(self.folder / "handle", handle.encode())
+
+    def handle(self) -> str:
+        """How the cluster calls the job; empty if it was not told."""
+        return _text(self.folder / "handle")
+
+    def beat(self) -> str:
+        """What the worker last wrote to show that it lives; empty before it began."""
+        return _text(self.folder / "beat")
+
+    def new_reports(self) -> Iterator[Report]:
+        """The reports since the last call."""
+        while True:
+            path = self.folder / f"{self._read + 1:06d}.json"
+            if not path.is_file():
+                return
+            self._read += 1
+            yield _REPORT.validate_json(path.read_bytes())
+
+    @property
+    def ended(self) -> bool:
+        """Whether the worker said that it has come to its end."""
+        return (self.folder / "ended").is_file()
+
+    def revoke(self) -> None:
+        """Tell the worker, should it live after all, that its pairs are no longer its own."""
+        with contextlib.suppress(OSError):
+            _write(self.folder / "revoked", b"")
+
+    def remove(self) -> None:
+        """Remove the folder of a job that has ended."""
+        # First of all what a worker looks for, so that none writes into a folder that is half removed.
+        self.revoke()
+        remote: Any = self.folder
+        if hasattr(remote, "fs"):
+            with contextlib.suppress(OSError):
+                remote.fs.rm(remote.path, recursive=True)
+        else:
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    # -- the worker's side --------------------------------------------------------------------------------------------
+
+    def unit(self) -> Unit | None:
+        """What is to be done; None where the box is gone."""
+        try:
+            written = json.loads((self.folder / "unit.json").read_bytes())
+        except OSError:
+            return None
+        bare = _UNIT.validate_python(written["unit"])
+        return replace(bare, checkpoint=replace(bare.checkpoint, path=place(written["path"])))
+
+    @property
+    def revoked(self) -> bool:
+        """Whether the pairs were given to another worker."""
+        return (self.folder / "revoked").is_file() or not (self.folder / "unit.json").is_file()
+
+    def report(self, report: Report) -> None:
+        """Say something of a pair."""
+        self._written += 1
+        _write(self.folder / f"{self._written:06d}.json", _REPORT.dump_json(report))
+
+    def end(self) -> None:
+        """Say that all is done."""
+        if (self.folder / "unit.json").is_file():
+            _write(self.folder / "ended", b"")
+
+    @contextlib.contextmanager
+    def beating(self) -> Iterator[None]:
+        """Show that the worker lives for as long as the context lasts."""
+        over = threading.Event()
+
+        def beat() -> None:
+            number = 0
+            while True:
+                number += 1
+                # A full disk, or a file server that is away: whoever waits for the beat will notice.
+                with contextlib.suppress(OSError):
+                    if (self.folder / "unit.json").is_file():
+                        _write(self.folder / "beat", str(number).encode())
+                if over.wait(_BEAT_SECONDS):
+                    return
+
+        thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            over.set()
+            thread.join(timeout=10)
+
+
+def run_job(workshop: Workshop, job: str) -> None:
+    """The body of a worker on any machine: score what the job's box says, and report into it.
+
+    Args:
+        workshop: what every worker needs.
+        job: the job's name.
+    """
+    box = JobBox(workshop.store, job)
+    unit = None if box.revoked else box.unit()
+    if unit is None:
+        return
+    with box.beating():
+        harness = _harness(workshop)
+        score_unit(unit, harness, Store(workshop.store), box.report, lambda: box.revoked, workshop.cache)
+        box.end()
+
+
+_HARNESSES: dict[Workshop, Any] = {}
+
+
+def _harness(workshop: Workshop) -> Any:
+    # A worker process that is given one job after the other keeps its tasks loaded.
+    if workshop not in _HARNESSES:
+        _HARNESSES[workshop] = workshop.harness()
+    return _HARNESSES[workshop]
+
+
+def _write(path: Path, content: bytes) -> None:
+    if hasattr(path, "fs"):
+        # An object is put as a whole or not at all.
+        path.write_bytes(content)
+        return
+    temporary = path.with_name(f".{path.name}.{time.monotonic_ns():x}")
+    temporary.write_bytes(content)
+    temporary.replace(path)
+
+
+def _text(path: Path) -> str:
+    try:
+        return path.read_bytes().decode()
+    except OSError:
+        return ""

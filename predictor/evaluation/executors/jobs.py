@@ -1,0 +1,201 @@
+"""Workers on a cluster: jobs that are submitted, listened to through their boxes in the store, and mourned."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from predictor.evaluation.executors.job_box import JobBox
+from predictor.evaluation.plan import Unit
+from predictor.evaluation.work_queue import WorkQueue
+from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, TOO_LARGE, Report, Workshop
+from predictor.results.ledger import PairKey
+from predictor.results.store import Store
+
+_LARGEST = 8
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Why a job is no longer there.
+
+    Attributes:
+        event: what that means for the pair in its hand: failed, lost, or too large.
+        reason: one line.
+        log: the tail of its log.
+    """
+
+    event: str
+    reason: str
+    log: str = ""
+
+
+class Cluster(Protocol):
+    """Runs jobs somewhere: `run_job` with the job's name, in a process of its own."""
+
+    poll_seconds: float
+
+    def slots(self) -> int:
+        """How many jobs may be there at the same time."""
+
+    def submit(self, units: Sequence[Unit]) -> list[Any]:
+        """Submit a job for each unit, named `unit.job`; a handle for each.
+
+        Raises:
+            EvaluationError: the cluster refuses them.
+        """
+
+    def name_of(self, handle: Any) -> str:
+        """How the cluster calls a job, for another coordinator; empty if that could not ask for it anyway."""
+
+    def find(self, name: str) -> Any:
+        """The handle of a job that an earlier coordinator submitted, or None if it cannot be asked for."""
+
+    def gone(self, handle: Any) -> Gone | None:
+        """Why a job is no longer there, or None while it waits or runs, or has ended well."""
+
+    def cancel(self, handles: Sequence[Any]) -> None:
+        """End jobs."""
+
+
+@dataclass
+class _Job:
+    box: JobBox
+    unit: Unit
+    handle: Any
+    open: dict[str, PairKey]
+    in_hand: PairKey | None = None
+    beat: str = ""
+    heard_at: float = field(default_factory=time.monotonic)
+
+
+@dataclass
+class Jobs:
+    """Workers as jobs of a cluster.
+
+    Attributes:
+        workshop: what a worker needs.
+        cluster: where they run.
+        owner: the coordinator's name.
+        lease_seconds: a worker that has begun and is not heard of for so long is given up.
+    """
+
+    workshop: Workshop
+    cluster: Cluster
+    owner: str
+    lease_seconds: float
+    largest = _LARGEST
+    _jobs: dict[str, _Job] = field(default_factory=dict)
+
+    def adopt(self, work: WorkQueue) -> list[str]:
+        """Take over the jobs that an earlier coordinator left, if nobody else holds them."""
+        adopted, theirs = [], []
+        for box in JobBox.all(self.workshop.store):
+            if box.job in self._jobs:
+                theirs.append(box.job)
+                continue
+            unit = box.unit()
+            pairs = work.ledger.adopt(box.job, self.owner, self.lease_seconds, exclusive=not work.ledger.shared)
+            if unit is None or not pairs:
+                if unit is not None and work.ledger.holds(box.job):
+                    theirs.append(box.job)
+                else:
+                    box.revoke()
+                    box.remove()
+                continue
+            job = _Job(box, unit, self.cluster.find(box.handle()), {pair.identity: pair for pair in pairs})
+            self._jobs[box.job] = job
+            work.hold(unit, only={pair.identity for pair in pairs})
+            adopted.append(box.job)
+        return adopted + theirs
+
+    def run(self, work: WorkQueue) -> None:
+        """Keep as many jobs as may be there at once, until there is no work and none is left."""
+        try:
+            while True:
+                self._submit(work)
+                if not self._jobs:
+                    return
+                for job in list(self._jobs.values()):
+                    self._listen(job, work)
+                work.tick()
+                time.sleep(self.cluster.poll_seconds)
+        except BaseException:
+            self._end_all()
+            raise
+
+    def _submit(self, work: WorkQueue) -> None:
+        units: list[Unit] = []
+        free = self.cluster.slots() - len(self._jobs)
+        while len(units) < free and (unit := work.take(free - len(units))) is not None:
+            units.append(unit)
+        if not units:
+            return
+        boxes = [JobBox(self.workshop.store, unit.job) for unit in units]
+        for box, unit in zip(boxes, units, strict=True):
+            box.put(unit)
+        handles = self.cluster.submit(units)
+        for box, unit, handle in zip(boxes, units, handles, strict=True):
+            box.put_handle(self.cluster.name_of(handle))
+            self._jobs[unit.job] = _Job(box, unit, handle, {pair.key.identity: pair.key for pair in unit.pairs})
+
+    def _listen(self, job: _Job, work: WorkQueue) -> None:
+        # Asked before the reports are read: what a job says in its last moment is heard before it is mourned.
+        gone = self.cluster.gone(job.handle) if job.handle is not None else None
+        ended = job.box.ended
+        self._hear(job, work)
+        if ended or not job.open:
+            self._close(job, work, Gone(LOST, "its worker ended without a word on it"))
+        elif gone is not None:
+            self._close(job, work, gone)
+        else:
+            beat = job.box.beat()
+            if beat != job.beat or (job.handle is not None and not beat):
+                # A job that waits for its turn has no beat; that it waits is known from the cluster.
+                job.beat, job.heard_at = beat, time.monotonic()
+            elif time.monotonic() - job.heard_at > self.lease_seconds:
+                job.box.revoke()
+                if job.handle is not None:
+                    self.cluster.cancel([job.handle])
+                self._close(job, work, Gone(LOST, f"its worker was not heard of for {self.lease_seconds:.0f} s"))
+
+    def _hear(self, job: _Job, work: WorkQueue) -> None:
+        for report in job.box.new_reports():
+            if report.key.identity not in job.open:
+                continue
+            if report.event == STARTED:
+                job.in_hand = report.key
+            else:
+                del job.open[report.key.identity]
+                job.in_hand = None
+            work.tell(report)
+
+    def _close(self, job: _Job, work: WorkQueue, gone: Gone) -> None:
+        """Tell the fate of what a job left open, and forget it."""
+        store = Store(self.workshop.store)
+        for key in list(job.open.values()):
+            if store.has(key.run, key.step, key.task, key.identity):
+                work.tell(Report(FINISHED, key))
+            elif key == job.in_hand or (job.in_hand is None and gone.event == FAILED):
+                # Before its first pair it most likely died as it began: the first pair is failed, so that this ends.
+                job.in_hand = key
+                work.tell(Report(gone.event, key, gone.reason, log=gone.log))
+                if gone.event == FAILED:
+                    gone = Gone(LOST, gone.reason)
+                    job.in_hand = None
+            else:
+                work.tell(Report(TOO_LARGE if gone.event == TOO_LARGE else LOST, key, gone.reason))
+        job.box.revoke()
+        job.box.remove()
+        del self._jobs[job.box.job]
+
+    def _end_all(self) -> None:
+        """The coordinator ends in order: so do its jobs."""
+        for job in self._jobs.values():
+            job.box.revoke()
+        self.cluster.cancel([job.handle for job in self._jobs.values() if job.handle is not None])
+        for job in self._jobs.values():
+            job.box.remove()
+        self._jobs.clear()

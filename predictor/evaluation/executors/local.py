@@ -1,0 +1,256 @@
+"""Workers on this machine: one in this process, or several in processes of their own, each with its GPUs."""
+
+from __future__ import annotations
+
+import fcntl
+import multiprocessing
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from pathlib import Path
+from typing import Any
+
+from predictor.errors import StoreError
+from predictor.evaluation.harness import Harness
+from predictor.evaluation.plan import Pair, Unit
+from predictor.evaluation.work_queue import WorkQueue
+from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, Report, Workshop, score_unit
+from predictor.results.store import Store
+
+WORKERS_LOCK = "workers.lock"
+_TICK = 0.5
+
+
+def count_gpus() -> tuple[str, ...]:
+    """Name the GPUs that CUDA would show, without importing torch."""
+    visible = os.environ.get("CUDA_VISIBLE_DEVICES")
+    if visible is not None:
+        return tuple(name for name in visible.split(",") if name and name != "-1")
+    try:
+        listed = subprocess.run(["nvidia-smi", "-L"], capture_output=True, text=True, check=False, timeout=30)
+    except (OSError, subprocess.TimeoutExpired):
+        return ()
+    count = sum(line.startswith("GPU ") for line in listed.stdout.splitlines())
+    return tuple(map(str, range(count)))
+
+
+@dataclass(frozen=True)
+class InProcess:
+    """One worker, in this process; tasks that were loaded for the plan are not loaded again."""
+
+    workshop: Workshop
+    harness: Callable[[], Harness]
+    largest = 1
+
+    def adopt(self, work: WorkQueue) -> list[str]:
+        """No worker of this kind outlives its coordinator."""
+        return []
+
+    def run(self, work: WorkQueue) -> None:
+        """Score one unit after the other."""
+        store = Store(self.workshop.store)
+
+        def tell(report: Report) -> None:
+            work.tell(report)
+            if report.event != STARTED:
+                work.tick()
+
+        while (unit := work.take()) is not None:
+            score_unit(unit, self.harness(), store, tell, cache=self.workshop.cache)
+
+
+@dataclass
+class _Worker:
+    process: Any
+    channel: Connection
+    gpus: tuple[str, ...]
+    unit: Unit | None = None
+    settled: int = 0
+    in_hand: Pair | None = None
+
+
+@dataclass(frozen=True)
+class Processes:
+    """Several workers, each a process that is given one unit after the other.
+
+    A worker that dies (killed, out of memory) fails the pair that it had in hand; what was left of its unit waits for
+    another one. A unit that needs more GPUs than its worker has waits until they are free, and gets them.
+
+    Attributes:
+        workshop: what a worker needs.
+        workers: the most processes at a time.
+        gpus: names of the GPUs to divide among them; without any, workers use the processor.
+    """
+
+    workshop: Workshop
+    workers: int
+    gpus: tuple[str, ...] = ()
+
+    @property
+    def largest(self) -> int:
+        """All GPUs together."""
+        return max(1, len(self.gpus))
+
+    def adopt(self, work: WorkQueue) -> list[str]:
+        """No worker of this kind outlives its coordinator."""
+        return []
+
+    def run(self, work: WorkQueue) -> None:
+        """Score the units, several at a time."""
+        team: dict[Connection, _Worker] = {}
+        free = list(self.gpus)
+        next_unit: Unit | None = None
+        try:
+            while True:
+                while len(team) < self.workers:
+                    next_unit = next_unit or work.take(self.workers - len(team))
+                    if next_unit is None or not self._fits(next_unit, free, team):
+                        break
+                    worker = self._hire([free.pop(0) for _ in range(min(self._needs(next_unit), len(free)))])
+                    team[worker.channel] = worker
+                    self._give(worker, next_unit, work)
+                    next_unit = None
+                if not team:
+                    return
+                for channel in wait(list(team), timeout=_TICK):
+                    assert isinstance(channel, Connection)
+                    worker = team[channel]
+                    if not self._hear(worker, work, next_unit):
+                        del team[channel]
+                        worker.process.join()
+                        free += worker.gpus
+                work.tick()
+        finally:
+            for worker in team.values():
+                worker.process.terminate()
+                worker.process.join()
+
+    def _needs(self, unit: Unit) -> int:
+        return min(unit.checkpoint.gpus * unit.size, len(self.gpus)) if self.gpus else 0
+
+    def _fits(self, unit: Unit, free: Sequence[str], team: dict[Connection, _Worker]) -> bool:
+        # More processes than GPUs share them only where a worker of one GPU is asked for.
+        return self._needs(unit) <= len(free) or not team
+
+    def _hire(self, gpus: Sequence[str]) -> _Worker:
+        # spawn: a forked torch can hang, and forked workers would share the ledger's connection.
+        context = multiprocessing.get_context("spawn")
+        ours, theirs = context.Pipe()
+        threads = max(1, (os.cpu_count() or 1) // self.workers)
+        process = context.Process(target=_work, args=(theirs, self.workshop, threads, tuple(gpus)), daemon=True)
+        process.start()
+        theirs.close()
+        return _Worker(process, ours, tuple(gpus))
+
+    def _give(self, worker: _Worker, unit: Unit | None, work: WorkQueue) -> bool:
+        worker.unit, worker.settled, worker.in_hand = unit, 0, None
+        try:
+            worker.channel.send(unit)
+        except (BrokenPipeError, OSError):
+            for pair in unit.pairs if unit is not None else ():
+                work.tell(Report(LOST, pair.key, "the worker had gone"))
+            worker.unit = None
+            return False
+        return unit is not None
+
+    def _hear(self, worker: _Worker, work: WorkQueue, waiting: Unit | None) -> bool:
+        """Take one message of a worker; False if the worker has gone."""
+        try:
+            message = worker.channel.recv()
+        except (EOFError, OSError):
+            worker.process.join()
+            self._mourn(worker, work)
+            return False
+        if message is None:
+            # While a unit waits for more GPUs, workers that are done make room for it.
+            unit = work.take() if waiting is None else None
+            if unit is not None and self._needs(unit) != len(worker.gpus):
+                for pair in unit.pairs:
+                    work.tell(Report(LOST, pair.key, "it needs another worker"))
+                unit = None
+            return self._give(worker, unit, work)
+        if isinstance(message, StoreError):
+            raise message
+        work.tell(message)
+        assert worker.unit is not None
+        if message.event == STARTED:
+            worker.in_hand = next(pair for pair in worker.unit.pairs if pair.key == message.key)
+        else:
+            worker.settled, worker.in_hand = worker.settled + 1, None
+        return True
+
+    def _mourn(self, worker: _Worker, work: WorkQueue) -> None:
+        if worker.unit is None:
+            return
+        code = worker.process.exitcode
+        cause = f"was killed by signal {-code}" if code is not None and code < 0 else f"exited with code {code}"
+        rest = worker.unit.pairs[worker.settled :]
+        if worker.in_hand is not None:
+            store = Store(self.workshop.store)
+            key = worker.in_hand.key
+            if store.has(key.run, key.step, key.task, key.identity):
+                work.tell(Report(FINISHED, key))
+            else:
+                work.tell(Report(FAILED, key, f"the worker {cause}; is memory short?", log=self.workshop.log_tail()))
+            rest = rest[1:]
+        elif worker.settled == 0 and rest:
+            # It died before its first pair, most likely while it was imported: fail one pair, so that this ends.
+            reason = f"the worker {cause} before it began"
+            work.tell(Report(FAILED, rest[0].key, reason, log=self.workshop.log_tail()))
+            rest = rest[1:]
+        for pair in rest:
+            work.tell(Report(LOST, pair.key, f"the worker {cause}"))
+
+
+def _work(channel: Connection, workshop: Workshop, threads: int, gpus: tuple[str, ...]) -> None:
+    """The body of a worker process: score units until there are none."""
+    _die_with_the_parent()
+    if gpus:
+        os.environ["CUDA_VISIBLE_DEVICES"] = ",".join(gpus)
+    with shared_lock(workshop.work_folder / WORKERS_LOCK):
+        harness = workshop.harness()
+        import torch
+
+        torch.set_num_threads(threads)
+        store = Store(workshop.store)
+        while True:
+            unit = channel.recv()
+            if unit is None:
+                return
+            try:
+                score_unit(unit, harness, store, channel.send, cache=workshop.cache)
+            except StoreError as error:
+                channel.send(error)
+                return
+            channel.send(None)
+
+
+def _die_with_the_parent() -> None:
+    """End this process when the coordinator is gone, even if it was killed without a chance to say so."""
+    parent = os.getppid()
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(0.2)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
+
+
+@contextmanager
+def shared_lock(path: Path) -> Iterator[None]:
+    """Hold a file's lock together with other workers; `wait_for_workers` waits until none holds it."""
+    with path.open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_SH)
+        yield
+
+
+def wait_for_workers(folder: Path) -> None:
+    """Wait until the workers of a coordinator that was killed have gone, so that no pair is scored by two."""
+    with (folder / WORKERS_LOCK).open("a") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)

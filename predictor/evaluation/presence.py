@@ -1,0 +1,107 @@
+"""Who coordinates a store: the lock that one process holds, and the heartbeat that keeps its leases."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import socket
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import TracebackType
+
+from predictor.errors import PredictorError, StoreError
+from predictor.results.ledger import Ledger
+
+LOCK = "evaluate.lock"
+_BEAT = 5.0
+"""Seconds between two heartbeats; a coordinator that is not heard of for four of them is taken as gone."""
+SILENT = 4 * _BEAT
+
+
+@contextmanager
+def store_lock(folder: Path) -> Iterator[None]:
+    """Hold a store for this process; the lock goes with the process, however it ends.
+
+    Raises:
+        StoreError: another process holds it.
+    """
+    path = folder / LOCK
+    try:
+        file = path.open("a+", encoding="utf-8")
+    except OSError as error:
+        raise StoreError(f"{path} cannot be opened ({error.strerror})", "check the permissions of the store") from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            file.seek(0)
+            holder = file.read().strip() or "another process"
+            raise StoreError(
+                f"the store {folder} is in use by {holder}", "wait for it, or give another --store"
+            ) from None
+        file.truncate(0)
+        file.write(f"process {os.getpid()} on {socket.gethostname()}")
+        file.flush()
+        yield
+
+
+def holder_of(folder: Path) -> str | None:
+    """Name the process that holds a store, or None."""
+    path = folder / LOCK
+    if not path.is_file():
+        return None
+    with path.open(encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return file.read().strip() or "another process"
+    return None
+
+
+class Presence:
+    """The heartbeat of a coordinator: while it beats, its leases last.
+
+    Args:
+        ledger: where it is written.
+        lease_seconds: how long leases last without it.
+    """
+
+    def __init__(self, ledger: Ledger, lease_seconds: float) -> None:
+        self.owner = f"{socket.gethostname()}-{os.getpid()}-{uuid.uuid4().hex[:8]}"
+        self.activity = "starting"
+        self._ledger = ledger
+        self._lease_seconds = lease_seconds
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._beat_until_ended, name="heartbeat", daemon=True)
+
+    def __enter__(self) -> Presence:
+        self._beat()
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._thread.join(timeout=10)
+        self._ledger.unlease(self.owner)
+        self._ledger.leave(self.owner)
+
+    def says(self, activity: str) -> None:
+        """Say what is done now, as the status page shows it."""
+        self.activity = activity
+
+    def _beat(self) -> None:
+        self._ledger.beat(self.owner, socket.gethostname(), os.getpid(), self.activity)
+
+    def _beat_until_ended(self) -> None:
+        while not self._ended.wait(min(_BEAT, self._lease_seconds / 4)):
+            try:
+                self._beat()
+                self._ledger.renew(self.owner, self._lease_seconds)
+            except PredictorError:
+                # The main thread meets the same trouble and says so; here the next beat tries again.
+                continue

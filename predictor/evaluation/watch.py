@@ -1,0 +1,146 @@
+"""`evaluate` again and again: looks for new checkpoints on an interval or a cron expression until it is stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+from predictor.errors import CheckpointError, ConfigError, EvaluationError
+from predictor.evaluation.coordinator import Choice, Outcome, Progress, Session, with_limit
+from predictor.evaluation.plan import Plan
+from predictor.project import Project
+
+EVERY = 300.0
+"""Seconds between two looks, where nothing else is said."""
+
+
+class Stopped(BaseException):
+    """SIGTERM arrived. No error: what is in hand is given back and the process ends."""
+
+
+@contextmanager
+def stopping_on_sigterm() -> Iterator[None]:
+    """Turn the first SIGTERM into `Stopped`, raised in the main thread, so that all is left in order."""
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        # A second one must not disturb the order that the first one makes.
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        raise Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def watch(
+    project: Project,
+    *,
+    store: str | Path | None = None,
+    choice: Choice | None = None,
+    limit: int | None = None,
+    every: float | None = None,
+    cron: str | None = None,
+    progress: Progress | None = None,
+    tell: Callable[[str], None] | None = None,
+    after: Callable[[Outcome], None] = lambda outcome: None,
+) -> None:
+    """Score what is missing, now and whenever it is time to look, until `Stopped` or an interrupt is raised.
+
+    New checkpoints join the work while earlier ones are scored. Pairs that failed are tried again after the project's
+    `backoff`, which doubles each time.
+
+    Args:
+        project: checkpoints.yaml, from `load_project`.
+        store: another store than the project's.
+        choice: what of the project is evaluated.
+        limit: score only the first items of each task.
+        every: seconds between two looks; the project's, or five minutes, when None.
+        cron: a cron expression instead, in this machine's time zone.
+        progress: shows how far it is.
+        tell: takes lines on what is done.
+        after: takes what was done, after each look that found work, failures or nothing new.
+
+    Raises:
+        ConfigError, UnknownNameError: the configuration is not what it should be.
+        StoreError: another coordinator holds the store, or it cannot be written to.
+    """
+    tell = tell or (lambda line: None)
+    project = with_limit(project, limit)
+    trigger = make_trigger(project, every, cron)
+    due = threading.Event()
+    due.set()
+    with (
+        Session(project, store, choice or Choice(), progress, tell, trial=limit is not None) as session,
+        _scheduled(trigger, due.set) as next_time,
+    ):
+
+        def look() -> Plan | None:
+            if not due.is_set():
+                return None
+            due.clear()
+            try:
+                return session.plan(now=session.ledger.now())
+            except (CheckpointError, EvaluationError) as error:
+                # It may pass: a checkpoint that is moved, a file server that is away. The next look tries again.
+                tell(f"this look failed: {error}")
+                return None
+
+        while True:
+            plan = look()
+            if plan is not None:
+                try:
+                    after(session.carry_out(plan, session.outcome(plan), look))
+                except EvaluationError as error:
+                    tell(f"this look failed: {error}")
+                session.presence.says(f"waiting; looks again at {next_time()}")
+            due.wait(1.0)
+
+
+def make_trigger(project: Project, every: float | None = None, cron: str | None = None) -> Any:
+    """Build the trigger of the scheduler: what is given here, or what the project says.
+
+    Raises:
+        ConfigError: the cron expression is none.
+    """
+    from apscheduler.triggers.cron import CronTrigger
+    from apscheduler.triggers.interval import IntervalTrigger
+
+    if every is None and cron is None:
+        every, cron = project.watch.every, project.watch.cron
+    if cron is None:
+        return IntervalTrigger(seconds=max(1, round(every or EVERY)))
+    try:
+        return CronTrigger.from_crontab(cron)
+    except ValueError as error:
+        raise ConfigError(f"'{cron}' is no cron expression ({error})", "write five fields, as '*/10 * * * *'") from None
+
+
+@contextmanager
+def _scheduled(trigger: Any, act: Callable[[], object]) -> Iterator[Callable[[], str]]:
+    """Call `act` whenever it is time; yields what says when that will be next."""
+    import logging
+
+    from apscheduler.schedulers.background import BackgroundScheduler
+
+    # It warns of looks that came late; they are made up for anyway.
+    logging.getLogger("apscheduler").setLevel(logging.ERROR)
+    scheduler = BackgroundScheduler()
+    job = scheduler.add_job(act, trigger, coalesce=True, misfire_grace_time=None)
+    scheduler.start()
+
+    def next_time() -> str:
+        when: datetime | None = job.next_run_time
+        return when.strftime("%H:%M:%S") if when is not None else "no time"
+
+    try:
+        yield next_time
+    finally:
+        scheduler.shutdown(wait=False)

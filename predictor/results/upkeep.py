@@ -1,0 +1,129 @@
+"""Look after a store: check every file, set damaged ones aside, and merge many small files into few."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from predictor.results.store import COMPACT, IDENTITIES_KEY, IMPORTED, Store, canonical_json, file_name, read_identity
+
+
+@dataclass(frozen=True)
+class Check:
+    """What a check of a store found.
+
+    Attributes:
+        files: number of files that were read, to their last byte.
+        damaged: files that cannot be read or are not what their name says, with the reason.
+        without_items: scores files of pairs whose items are gone.
+        without_scores: items files of pairs whose scores are gone.
+    """
+
+    files: int
+    damaged: tuple[tuple[Path, str], ...]
+    without_items: tuple[Path, ...]
+    without_scores: tuple[Path, ...]
+
+
+def check(store: Store, *, set_aside: bool = True) -> Check:
+    """Read every file of a store and compare it with its checksums and its name.
+
+    Args:
+        store: the store.
+        set_aside: move damaged files to `damaged/`, so that their pairs are scored again. Of a pair whose items are
+            damaged the scores are set aside, too: they are made together.
+
+    Raises:
+        StoreError: the store is missing or may not be read.
+    """
+    damaged: dict[Path, str] = {}
+    count = 0
+    for kind in ("scores", "items"):
+        for path in sorted(store.files(kind), key=str):
+            count += 1
+            reason = _wrong(store, kind, path)
+            if reason is not None:
+                damaged[path] = reason
+    pairs = {kind: {path.relative_to(store.path / kind) for path in store.files(kind)} for kind in ("scores", "items")}
+    compacted = {Path(file_name(run)) / step / f"{stem}.parquet" for run, step, stem in store.done()}
+    lonely_scores = {
+        path
+        for path in pairs["scores"]
+        if path.parts[0] != IMPORTED and path.name != COMPACT and path not in pairs["items"]
+    }
+    lonely_items = {path for path in pairs["items"] if path not in pairs["scores"] | compacted}
+    if set_aside:
+        for path in damaged:
+            store.set_aside(path)
+            twin = store.path / "scores" / path.relative_to(store.path / "items") if "items" in path.parts else None
+            if twin is not None and twin.is_file():
+                store.set_aside(twin)
+    return Check(
+        count,
+        tuple(damaged.items()),
+        tuple(store.path / "scores" / path for path in sorted(lonely_scores)),
+        tuple(store.path / "items" / path for path in sorted(lonely_items)),
+    )
+
+
+def _wrong(store: Store, kind: str, path: Path) -> str | None:
+    try:
+        table = store.read_file(path)
+    except (pa.ArrowInvalid, OSError) as error:
+        return str(error).splitlines()[0][:200]
+    place = path.relative_to(store.path / kind)
+    if place.parts[0] == IMPORTED or place.name == COMPACT:
+        return None
+    if table.num_rows == 0:
+        return "it has no rows"
+    row = table.slice(0, 1).to_pylist()[0]
+    named = store.pair_path(kind, str(row["run"]), int(row["step"]), str(row["task"]), str(row["identity"]))
+    return None if named == path else f"it holds what belongs into {named.relative_to(store.path)}"
+
+
+def compact(store: Store) -> tuple[int, int]:
+    """Merge the scores files of each run into one, so that reading a store of many checkpoints takes little time.
+
+    Items stay as they are: they are read a task at a time. What is done stays done. Only the holder of the store's lock
+    may call this.
+
+    Returns:
+        the number of files that were merged, and into how many.
+
+    Raises:
+        StoreError: the store is missing, or cannot be read or written.
+    """
+    by_run: dict[Path, list[Path]] = defaultdict(list)
+    for path in sorted(store.files("scores"), key=str):
+        place = path.relative_to(store.path / "scores")
+        if place.parts[0] != IMPORTED and len(place.parts) == 3:
+            by_run[store.path / "scores" / place.parts[0]].append(path)
+    merged = 0
+    for folder, files in by_run.items():
+        target = folder / COMPACT
+        tables, identities, kept = [], {}, []
+        if target.is_file():
+            tables.append(store.read_file(target).replace_schema_metadata(None))
+            identities = store.identities_in(target)
+        for path in files:
+            try:
+                tables.append(store.read_file(path).replace_schema_metadata(None))
+            except (pa.ArrowInvalid, OSError):
+                store.set_aside(path)
+                continue
+            identities[f"{path.parent.name}/{path.stem}"] = read_identity(path)
+            kept.append(path)
+        if not kept:
+            continue
+        table = pa.concat_tables(tables, promote_options="permissive")
+        store.write_file(table, target, {IDENTITIES_KEY: canonical_json(identities).encode()})
+        # Only now: whoever is killed in between leaves scores twice, which readers see as one.
+        for path in kept:
+            path.unlink()
+            if not any(path.parent.iterdir()):
+                path.parent.rmdir()
+        merged += len(kept)
+    return merged, len(by_run)

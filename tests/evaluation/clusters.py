@@ -1,0 +1,166 @@
+"""Real clusters and databases on this machine, each in a folder of its own and ended with its context."""
+
+from __future__ import annotations
+
+import contextlib
+import getpass
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+POSTGRES = Path("/usr/lib/postgresql/15/bin")
+
+
+def missing(*programs: str) -> list[str]:
+    """Name the programs that are not installed."""
+    return [program for program in programs if shutil.which(program) is None]
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
+
+
+def wait_for(what: str, ready, seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"waited {seconds:.0f} s for {what}")
+        time.sleep(0.5)
+
+
+# -- Slurm ------------------------------------------------------------------------------------------------------------
+
+_SLURM_CONF = """\
+ClusterName=soak
+SlurmctldHost={host}(127.0.0.1)
+SlurmctldPort={ctld_port}
+AuthType=auth/munge
+AuthInfo=socket={folder}/munge.socket
+CryptoType=crypto/munge
+SlurmUser={user}
+SlurmdUser=root
+StateSaveLocation={folder}/state
+SlurmdSpoolDir={folder}/spool
+SlurmctldPidFile={folder}/slurmctld.pid
+SlurmdPidFile={folder}/slurmd.pid
+SlurmctldLogFile={folder}/slurmctld.log
+SlurmdLogFile={folder}/slurmd.log
+ProctrackType=proctrack/linuxproc
+TaskPlugin=task/none
+SelectType=select/cons_tres
+SelectTypeParameters=CR_CPU
+ReturnToService=2
+SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0
+SlurmctldTimeout=300
+SlurmdTimeout=300
+InactiveLimit=0
+KillWait=2
+MinJobAge=300
+MpiDefault=none
+JobAcctGatherType=jobacct_gather/none
+AccountingStorageType=accounting_storage/none
+NodeName={host} NodeAddr=127.0.0.1 Port={slurmd_port} CPUs={cpus} State=UNKNOWN
+PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscribe=FORCE:4
+"""
+
+
+@contextlib.contextmanager
+def slurm(folder: Path, cpus: int = 2) -> Iterator[dict[str, str]]:
+    """Run munged, slurmctld and slurmd; yields the environment in which sbatch speaks to them."""
+    folder.mkdir(parents=True)
+    for name in ("state", "spool"):
+        (folder / name).mkdir()
+    host = socket.gethostname().split(".")[0]
+    settings = {"host": host, "folder": folder, "user": getpass.getuser(), "cpus": cpus}
+    conf = folder / "slurm.conf"
+    conf.write_text(_SLURM_CONF.format(**settings, ctld_port=free_port(), slurmd_port=free_port()))
+    environment = {**os.environ, "SLURM_CONF": str(conf)}
+    key = folder / "munge.key"
+    key.write_bytes(os.urandom(128))
+    key.chmod(0o400)
+    processes = []
+
+    def start(*command: str) -> None:
+        with (folder / f"{Path(command[0]).name}.out").open("w") as log:
+            processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True))
+
+    try:
+        munge_files = {"socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log", "seed-file": "seed"}
+        start(
+            "/usr/sbin/munged", "--foreground", "--force", "--num-threads=2", f"--key-file={key}",
+            *(f"--{option}={folder / name}" for option, name in munge_files.items()),
+        )  # fmt: skip
+        wait_for("munged", (folder / "munge.socket").exists)
+        start("/usr/sbin/slurmctld", "-D", "-f", str(conf))
+        start("/usr/sbin/slurmd", "-D", "-f", str(conf), "-N", host)
+
+        def idle() -> bool:
+            told = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True)
+            return "idle" in told.stdout
+
+        wait_for("an idle node of Slurm", idle)
+        yield environment
+    finally:
+        subprocess.run(["scancel", "--user", getpass.getuser()], env=environment, capture_output=True, check=False)
+        time.sleep(0.5)
+        end(processes)
+
+
+def end(processes: list[subprocess.Popen]) -> None:
+    for process in reversed(processes):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGTERM)
+    for process in processes:
+        try:
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+# -- PostgreSQL -------------------------------------------------------------------------------------------------------
+
+
+class Postgres:
+    """A PostgreSQL server with one database; run as the user postgres where we are root, as it refuses root."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.port = free_port()
+        self._prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
+        if self._prefix:
+            shutil.chown(folder, "postgres")
+        self._run("initdb", "-D", folder / "data", "-U", "predictor", "--auth=trust", "--no-sync")
+        self.url = f"postgresql://predictor@127.0.0.1:{self.port}/postgres"
+
+    def _run(self, program: str, *arguments: object) -> None:
+        command = [*self._prefix, str(POSTGRES / program), *map(str, arguments)]
+        subprocess.run(command, check=True, cwd="/", stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+    def start(self) -> None:
+        options = f"-p {self.port} -k {self.folder} -c listen_addresses=127.0.0.1 -c fsync=off"
+        self._run("pg_ctl", "-D", self.folder / "data", "-o", options, "-l", self.folder / "log", "-w", "start")
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "-D", self.folder / "data", "-m", "immediate", "-w", "stop")
+
+
+@contextlib.contextmanager
+def postgres() -> Iterator[Postgres]:
+    """Run PostgreSQL, in a folder of its own: pytest's are closed to other users."""
+    with tempfile.TemporaryDirectory(prefix="predictor-postgres-") as folder:
+        server = Postgres(Path(folder))
+        server.start()
+        try:
+            yield server
+        finally:
+            with contextlib.suppress(subprocess.CalledProcessError):
+                server.stop()

@@ -1,0 +1,55 @@
+"""The ledger in PostgreSQL: as the one in SQLite, shared by coordinators, and patient with a server that restarts."""
+
+import threading
+import time
+
+import pytest
+
+from predictor.errors import StoreError
+from predictor.results.ledger import DONE, Ledger, PairKey
+from tests.evaluation import clusters
+
+PAIRS = [PairKey(f"{number:064d}", "a", 10, f"task{number}") for number in range(3)]
+
+
+@pytest.fixture(scope="module")
+def server():
+    if not (clusters.POSTGRES / "initdb").exists():
+        pytest.skip("not installed: postgresql")
+    pytest.importorskip("psycopg")
+    with clusters.postgres() as server:
+        yield server
+
+
+def test_two_coordinators_share_the_work_and_a_late_word_changes_nothing(server):
+    with Ledger(server.url) as one, Ledger(server.url) as two:
+        assert len(one.claim(PAIRS[:2], "one", "job1", 60)) == 2
+        assert two.claim(PAIRS, "two", "job2", 60) == {PAIRS[2].identity}
+        # No lease has run out: there is nothing to take over, and nothing is lost.
+        assert (two.adopt("job1", "two", 60), two.lost(owner="two")) == ([], 0)
+        one.started(PAIRS[0])
+        one.finished(PAIRS[0], 1.5)
+        two.finished(PAIRS[0])
+        two.failed(PAIRS[0], "too late")
+        assert two.states()[PAIRS[0].identity].state == DONE
+        assert [event["event"] for event in one.events()] == ["started", "finished"]
+        assert one.seconds() == [("a", "task0", 1.5)]
+
+
+def test_a_restart_of_the_server_is_waited_for(server):
+    with Ledger(server.url) as ledger:
+        ledger.started(PAIRS[1])
+        server.stop()
+        restart = threading.Thread(target=lambda: (time.sleep(1.0), server.start()))
+        restart.start()
+        ledger.finished(PAIRS[1])
+        restart.join()
+        assert ledger.states()[PAIRS[1].identity].state == DONE
+
+
+def test_a_database_that_is_not_there_is_one_line_without_the_password(server):
+    url = server.url.replace("predictor@", "predictor:geheim@").replace("/postgres", "/nothing")
+    with pytest.raises(StoreError, match="check the URL, the user's rights and the password") as caught:
+        Ledger(url)
+    assert "geheim" not in str(caught.value)
+    assert "\n" not in str(caught.value)
