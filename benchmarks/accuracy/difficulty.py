@@ -1,0 +1,122 @@
+"""Forecasts through items beside the whole-task fits, on published runs with the loss of every item.
+
+    python benchmarks/accuracy/difficulty.py [--testbeds ../shared/testbeds]
+
+The largest runs are held out by number, and the largest checkpoints by compute; every held-out run's last score is
+forecast from the rest. Parameters are counted once with embeddings and once without. Nothing is picked: the settings of
+all methods are the same for every task and hold-out. Prints the mean absolute error in points over the nine tasks, and
+for how many of them the items beat the two-step fit on the task's own loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import click
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from predictor.forecast.backtest import run_order
+from predictor.forecast.methods import METHODS, Resampling
+from predictor.forecast.methods.difficulty import Difficulty
+from predictor.forecast.panel import Panel, build_panel
+from predictor.results import Results, read_results
+
+RUNS = (1, 2, 4, 5, 6, 9)
+SHARES = (0.1, 0.25, 0.5)
+BASELINE = "two_step"
+# Held-out scores are of one checkpoint; beside it stands the mean of the last so many, which has less noise.
+LAST = 5
+
+
+def hold_outs(panel: Panel) -> Iterator[tuple[str, NDArray[np.bool_]]]:
+    """Name each hold-out and mark its observations."""
+    order = run_order(panel)
+    for count in RUNS:
+        yield f"{count} largest run{'s' if count > 1 else ''}", np.isin(panel.run, order[-count:])
+    for share in SHARES:
+        yield f"largest {share:.0%} of compute", panel.flops > np.quantile(panel.flops, 1 - share)
+
+
+def errors(results: Results, family: str) -> pd.DataFrame:
+    """Forecast every hold-out with every method; one row per held-out run, task and method, errors in points."""
+    panel = build_panel(results, family)
+    methods = {**METHODS, "difficulty": Difficulty.of(results, family)}
+    mean = _last_means(results, panel)
+    rows = []
+    for name, held in hold_outs(panel):
+        left = panel.observations(~held)
+        lasts = [
+            int(index[np.argmax(panel.tokens[index])])
+            for index in (np.flatnonzero(panel.run == run) for run in range(len(panel.runs)))
+        ]
+        for method in methods.values():
+            fitted = method.fit(left, Resampling(0, 0))
+            for last in (one for one in lasts if held[one]):
+                told = fitted.predict(panel.params[last], panel.tokens[last])[:, 0]
+                for number, series in enumerate(panel.series):
+                    truth = panel.score[number, last]
+                    steady = mean[panel.runs[panel.run[last]], series.task]
+                    row = {"hold-out": name, "run": panel.runs[panel.run[last]], "task": series.task}
+                    row |= {"method": method.name, "error": 100 * abs(told[number] - truth)}
+                    rows.append({**row, "steady": 100 * abs(told[number] - steady)})
+    return pd.DataFrame(rows)
+
+
+def _last_means(results: Results, panel: Panel) -> dict[tuple[str, str], float]:
+    means = {}
+    for series in panel.series:
+        rows = results.evals[(results.evals["task"] == series.task) & (results.evals["metric"] == series.metric)]
+        for run, own in rows.sort_values("tokens").groupby("run"):
+            means[str(run), series.task] = float(own["value"].tail(LAST).mean())
+    return means
+
+
+def without_embeddings(results: Results) -> Results:
+    """Count parameters without embeddings, of the ladder and of the target alike."""
+    evals = results.evals.assign(params=results.evals["params_non_embedding"].astype("int64"))
+    return replace(results, evals=evals)
+
+
+@click.command()
+@click.option("--testbeds", type=click.Path(path_type=Path, exists=True), default=Path("../shared/testbeds"))
+def main(testbeds: Path) -> None:
+    results = read_results(testbeds / "gemstones")
+    for counted, table in (("with", results), ("without", without_embeddings(results))):
+        show(errors(table, "gemstones"), f"gemstones, parameters counted {counted} embeddings")
+
+
+def show(rows: pd.DataFrame, title: str) -> None:
+    """Print the errors by hold-out, and by task over all of them."""
+    console = Console(width=150)
+    names = list(dict.fromkeys(rows["method"]))
+    table = Table(title=f"{title}: mean absolute error in points", title_justify="left", box=None, pad_edge=False)
+    for name in ("hold-out", *names, "tasks won", f"difficulty, mean of last {LAST}"):
+        table.add_column(name, justify="left" if name == "hold-out" else "right")
+    for name, own in rows.groupby("hold-out", sort=False):
+        by_task = own.pivot_table(index="task", columns="method", values="error", aggfunc="mean")
+        won = int((by_task["difficulty"] < by_task[BASELINE]).sum())
+        shown = [f"{by_task[method].mean():.2f}" for method in names]
+        steady = own.loc[own["method"] == "difficulty", "steady"].mean()
+        table.add_row(str(name), *shown, f"{won} of {len(by_task)}", f"{steady:.2f}")
+    console.print(table)
+    means = rows.groupby(["hold-out", "task", "method"], as_index=False)["error"].mean()
+    by_task = means.pivot_table(index="task", columns="method", values="error", aggfunc="mean")
+    table = Table(title="mean over the hold-outs, by task", title_justify="left", box=None, pad_edge=False)
+    for name in ("task", *names):
+        table.add_column(name, justify="left" if name == "task" else "right")
+    for task, own in by_task.iterrows():
+        table.add_row(str(task), *(f"{own[name]:.2f}" for name in names))
+    won = int((by_task["difficulty"] < by_task[BASELINE]).sum())
+    table.add_row("all", *(f"{by_task[name].mean():.2f}" for name in names))
+    console.print(table)
+    console.print(f"the items beat {BASELINE} on {won} of {len(by_task)} tasks\n")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,134 @@
+"""`predictor difficulty`: a benchmark's items by how their difficulty scales, and which of them can be forecast."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from predictor.cli.options import results_option, write_json
+
+if TYPE_CHECKING:
+    from predictor.difficulty import ClusterAnalysis
+
+
+@click.command()
+@click.argument("task")
+@results_option()
+@click.option("--family", metavar="F", help="Family of runs (default: that with the most runs).")
+@click.option(
+    "--method",
+    type=click.Choice(["mean_shift", "hdbscan", "quantiles"]),
+    default="mean_shift",
+    show_default=True,
+    help="How to cluster.",
+)
+@click.option("--radius", type=click.FloatRange(min=0, min_open=True), help="Bound on a cluster's radius, in shares.")
+@click.option("--least", type=click.IntRange(min=1), help="Least size of a cluster (default: a 25th of the items).")
+@click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the clustering.")
+@click.option("--items", "items_path", metavar="OUT", help="Write the item table, as .parquet or .csv.")
+@click.option("--json", "json_path", metavar="OUT.json", help="Write the clusters as JSON; '-' for stdout.")
+def command(
+    task: str,
+    results: Path,
+    family: str | None,
+    method: str,
+    radius: float | None,
+    least: int | None,
+    seed: int,
+    items_path: str | None,
+    json_path: str | None,
+) -> None:
+    """Cluster the items of TASK by difficulty, and say which clusters a forecast may rest on and why not the others.
+
+    \b
+    Examples:
+      predictor difficulty arc_easy --results store/
+      predictor difficulty hellaswag --results store/ --method quantiles --items items.parquet
+    """
+    from predictor.difficulty import analyse, item_table
+    from predictor.results import read_results
+
+    table = item_table(read_results(results), task, family=family)
+    found = analyse(table, method, radius=radius, least=least, seed=seed)
+    if items_path is not None:
+        from predictor.difficulty.listing import write_items
+
+        write_items(found, Path(items_path))
+    if json_path is not None:
+        write_json(_as_json(found), json_path)
+    if json_path != "-":
+        _print(found)
+
+
+def _as_json(found: ClusterAnalysis) -> dict[str, Any]:
+    share = found.nuisance.share
+    return {
+        "task": found.table.task,
+        "measure": found.measure,
+        "items": int(found.table.item.size),
+        "checkpoints": int(found.table.run.size),
+        "observations": int(found.observations.size),
+        "verdict": found.verdict,
+        "shape": {"name": found.whole.shape, "evidence": found.whole.evidence},
+        "nuisance": {"pairs": found.nuisance.differences, "first_direction": float(share[0]) if share.size else None},
+        "clustering": {"method": found.clustering.method, "least": found.clustering.least},
+        "reference_flops": found.reference,
+        "clusters": [
+            {
+                "cluster": one.number,
+                "size": one.size,
+                "difficulty": one.difficulty,
+                "shape": one.shape.shape,
+                "evidence": one.shape.evidence,
+                "law": one.law,
+                "extrapolates": one.kept,
+                "verdict": one.verdict,
+            }
+            for one in found.clusters
+        ],
+    }
+
+
+def _print(found: ClusterAnalysis) -> None:
+    from rich.table import Table
+
+    from predictor.cli.tables import console
+
+    share = found.nuisance.share
+    click.echo(
+        f"{found.table.task}: {found.table.item.size} items at {found.table.run.size} checkpoints of "
+        f"{len(found.table.runs)} runs, by {found.measure}"
+    )
+    if share.size:
+        click.echo(
+            f"one direction over the items explains {share[0]:.0%} of what moves between neighbouring checkpoints; "
+            f"{share.size} directions are taken out"
+        )
+    else:
+        click.echo("too few neighbouring checkpoints to tell what they share beside ability; nothing is taken out")
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for name in ("cluster", "items", "difficulty", "smallest", "largest"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for name in ("shape", "law", "verdict"):
+        table.add_column(name, overflow="fold")
+    third = max(1, found.observations.size // 3)
+    order = found.table.flops[found.observations].argsort(kind="stable")
+    for one in found.clusters:
+        law = "-" if one.law is None else "a {a:.3g}, b {b:.3g}, c {c:.2g}".format(**one.law)
+        curve = one.curve[order]
+        table.add_row(
+            "outliers" if one.number < 0 else str(one.number),
+            str(one.size),
+            f"{one.difficulty:.2f}",
+            f"{curve[:third].mean():.2f}",
+            f"{curve[-third:].mean():.2f}",
+            one.shape.shape,
+            law,
+            one.verdict,
+        )
+    console().print(table)
+    click.echo(f"law: g + (1 - g)·exp(-a·x^-b - c), x = FLOPs / {found.reference:.3g}, g = {found.floor:.2f}")
+    click.echo(f"the whole task is {found.whole.shape} ({found.whole.evidence})")
+    click.echo(found.verdict)

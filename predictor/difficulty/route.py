@@ -1,0 +1,64 @@
+"""Which way a task is forecast from its items: through ability where checkpoints are dense, else through clusters."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from predictor.difficulty.clusters import ClusterAnalysis, analyse
+from predictor.difficulty.features import NEIGHBOURS
+from predictor.difficulty.forecast import FEWEST_RUNS, fit_difficulty, refuse
+from predictor.difficulty.items import ItemTable
+from predictor.difficulty.nuisance import FEWEST_DIFFERENCES
+from predictor.difficulty.through_subset import fit_through_subset
+
+Array = NDArray[np.float64]
+
+
+class ItemForecast(Protocol):
+    """A task's forecast from its items, with R resamples."""
+
+    def predict(self, params: float, tokens: float) -> Array:
+        """Forecast a model's score, shape (1 + R,)."""
+        ...
+
+
+def judge(table: ItemTable) -> tuple[str | None, ClusterAnalysis | None]:
+    """Say why a task cannot be forecast from its items, or None, and give its clusters where they were asked.
+
+    Ability discounts what neighbouring checkpoints share, so it needs such neighbours and a loss of every item; a
+    ladder that gives one annealed checkpoint for a run is forecast through the clusters that extrapolate.
+    """
+    usable = table.final & np.isfinite(table.score)
+    runs = len(set(table.run[usable].tolist()))
+    if runs < FEWEST_RUNS:
+        return f"only {runs} runs have items and a score, {FEWEST_RUNS} are needed", None
+    if _dense(table):
+        return refuse(table), None
+    found = analyse(table)
+    return (None if any(one.kept for one in found.clusters) else found.verdict), found
+
+
+def fit_from_items(
+    table: ItemTable, resamples: int = 0, seed: int = 0, analysis: ClusterAnalysis | None = None
+) -> ItemForecast:
+    """Fit the way that suits the table.
+
+    Raises:
+        ForecastError: its items carry no forecast; `judge` says so beforehand.
+    """
+    if _dense(table):
+        return fit_difficulty(table, resamples, seed)
+    return fit_through_subset(table, resamples, seed, analysis=analysis)
+
+
+def _dense(table: ItemTable) -> bool:
+    if not {"nats", "probability"} & set(table.measures):
+        return False
+    pairs = 0
+    for name in table.runs:
+        tokens = np.sort(table.tokens[(table.run == name) & table.final])
+        pairs += int(np.sum(tokens[1:] <= NEIGHBOURS * tokens[:-1]))
+    return pairs >= FEWEST_DIFFERENCES

@@ -1,0 +1,41 @@
+"""`predictor difficulty` and `predictor subset` on published items."""
+
+import json
+
+import pandas as pd
+import pytest
+from click.testing import CliRunner
+
+from predictor.cli.app import app, main
+
+TASK = "openbookqa"
+
+
+def test_difficulty_prints_clusters_and_writes_items_and_json(testbed, tmp_path):
+    items, out = tmp_path / "items.csv", tmp_path / "clusters.json"
+    arguments = ["difficulty", TASK, "--results", str(testbed("gemstones"))]
+    ran = CliRunner().invoke(app, [*arguments, "--items", str(items), "--json", str(out)])
+    assert ran.exit_code == 0, ran.output
+    assert "items lie in clusters that extrapolate" in ran.output
+    said, table = json.loads(out.read_text()), pd.read_csv(items)
+    assert sum(one["size"] for one in said["clusters"]) == len(table) == 500
+    assert said["nuisance"]["first_direction"] > 0.2
+    kept = {one["cluster"] for one in said["clusters"] if one["extrapolates"]}
+    assert set(table.loc[table["extrapolates"], "cluster"]) == kept
+
+
+def test_subset_writes_a_list_and_says_how_exact_it_is(testbed, tmp_path):
+    out = tmp_path / "short.txt"
+    arguments = ["subset", TASK, "--size", "20", "--results", str(testbed("gemstones")), "--out", str(out)]
+    ran = CliRunner().invoke(app, arguments)
+    assert ran.exit_code == 0, ran.output
+    assert "20 of 500 items estimate the full score" in ran.output
+    assert len(out.read_text().split()) == 20
+    assert json.loads(out.with_suffix(".json").read_text())["error"] > 0
+
+
+def test_a_table_without_items_is_told_in_one_line(ladder_folder, capsys):
+    with pytest.raises(SystemExit) as ended:
+        main(["difficulty", "easy", "--results", str(ladder_folder)])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
