@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from predictor.cli.options import results_option, target_options, write_json
 from predictor.errors import InputError
+
+if TYPE_CHECKING:
+    from predictor.forecast import Forecast, TaskForecast
+
+# Places at which the curve is computed: enough for a drawing of 60 columns.
+_POINTS = 12
 
 
 @click.command()
@@ -43,13 +50,10 @@ def command(
     options: dict[str, Any] = {"family": family, "method": method, "seed": seed}
     cache = ForecastCache()
     # The path is part of the key only through its files: a copied table gives the same answer.
-    key = cache_key(hash_inputs(path), task=task, params=params, tokens=tokens, **options)
+    key = cache_key(hash_inputs(path), curve=_POINTS, task=task, params=params, tokens=tokens, **options)
     answer = cache.get(key)
     if answer is None:
-        from predictor.forecast import forecast
-        from predictor.results import read_results
-
-        answer = forecast(read_results(path), params, tokens, tasks=[task], **options)
+        answer = _answer(path, task, params, tokens, options)
         cache.put(key, answer)
     if as_json:
         write_json(answer.to_json(), "-")
@@ -57,6 +61,39 @@ def command(
         from predictor.cli.tables import print_answer
 
         print_answer(answer)
+        for one, drawn in zip(answer.forecasts, answer.record["curves"], strict=True):
+            for line in _draw(one, drawn, answer.target.flops):
+                click.echo(line)
+
+
+def _answer(path: Path, task: str, params: float, tokens: float, options: dict[str, Any]) -> Forecast:
+    """Forecast the task; the record also carries a coarse curve with the runs, which is kept with the answer."""
+    from predictor.forecast import fit_forecaster
+    from predictor.results import read_results
+
+    forecaster = fit_forecaster(read_results(path), tasks=[task], **options)
+    answer = forecaster.predict(params, tokens)
+    panel = forecaster.panel
+    curves = []
+    for row, curve in zip(forecaster.rows, forecaster.curves(params, tokens, points=_POINTS), strict=True):
+        runs = [
+            [float(flops), float(score)]
+            for flops, score in zip(panel.flops, panel.score[row], strict=True)
+            if score == score  # not NaN: scored there
+        ]
+        curves.append({"flops": curve.flops.tolist(), "median": curve.median.tolist(), "runs": runs})
+    return replace(answer, record={**answer.record, "curves": curves})
+
+
+def _draw(one: TaskForecast, drawn: dict[str, list[Any]], flops: float) -> list[str]:
+    import numpy as np
+
+    from predictor.cli.sparkline import draw_curve
+
+    runs = np.array(drawn["runs"]).T
+    target = (flops, one.median, *one.intervals["80"])
+    lines = draw_curve(np.array(drawn["flops"]), np.array(drawn["median"]), (runs[0], runs[1]), target)
+    return [*lines, "       score in %, o runs, · fitted curve, X target with its 80 % interval, against log compute"]
 
 
 def _store_of_project() -> Path:

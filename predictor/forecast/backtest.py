@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import numpy as np
 import pandas as pd
@@ -13,54 +14,63 @@ from predictor.forecast.panel import Panel
 
 Array = NDArray[np.float64]
 
-# Shares of the runs that are held out, the largest first.
-HOLD_OUT_SHARES = (0.1, 0.25, 0.5)
+# Shares of the runs that are fitted, those of least compute first; beside them, all runs up to each size.
+FITTED_SHARES = (0.35, 0.5, 0.65, 0.8, 0.9)
+MOST_HOLD_OUTS = 8
 # A fit needs this many runs to say anything about an extrapolation.
 FEWEST_RUNS = 3
-# A held-out run counts when it has at least this many times the compute of the largest fitted one.
+# A held-out run counts when it has at least this many times the compute of the largest fitted one, or is larger.
 SMALLEST_RATIO = 1.2
 
-COLUMNS = ("held_out", "run", "ratio", "series", "method", "forecast", "truth", "stderr")
+COLUMNS = ("hold_out", "held_out", "run", "ratio", "series", "method", "forecast", "truth", "stderr")
 
 
 def run_order(panel: Panel) -> NDArray[np.intp]:
     """Number the runs from the least to the most compute."""
-    largest = np.array([panel.flops[panel.run == number].max() for number in range(len(panel.runs))])
-    return np.argsort(largest, kind="stable")
+    return np.argsort(_largest(panel, panel.flops), kind="stable")
 
 
-def hold_out_counts(panel: Panel) -> list[int]:
-    """How many of the largest runs each hold-out leaves out; none where too few runs would remain."""
+def _largest(panel: Panel, values: Array) -> Array:
+    return np.array([values[panel.run == number].max() for number in range(len(panel.runs))])
+
+
+def hold_outs(panel: Panel) -> list[NDArray[np.intp]]:
+    """Choose the runs that each hold-out leaves out, never so many that fewer than three would remain.
+
+    Rolling along the ladder: the runs of most compute, in shrinking numbers, and the runs of the largest sizes, because
+    a target is mostly a larger model and not only a longer run.
+    """
     runs = len(panel.runs)
-    counts = {max(1, round(share * runs)) for share in HOLD_OUT_SHARES}
-    return sorted(count for count in counts if runs - count >= FEWEST_RUNS)
+    order, size = run_order(panel), _largest(panel, panel.params)
+    counts = {runs - round(share * runs) for share in FITTED_SHARES} | {1}
+    candidates = [order[runs - count :] for count in sorted(counts, reverse=True) if 0 < count <= runs - FEWEST_RUNS]
+    sizes = np.unique(size)
+    for limit in sizes[1:-1]:
+        larger = np.flatnonzero(size > 1.05 * limit)
+        if 0 < larger.size <= runs - FEWEST_RUNS:
+            candidates.append(larger)
+    distinct = list({frozenset(one.tolist()): np.sort(one) for one in candidates}.values())
+    chosen = np.unique(np.linspace(0, len(distinct) - 1, min(len(distinct), MOST_HOLD_OUTS)).round().astype(int))
+    return [distinct[number] for number in chosen] if distinct else []
 
 
-def backtest(panel: Panel, methods: Mapping[str, Method], counts: list[int] | None = None) -> pd.DataFrame:
+def backtest(panel: Panel, methods: Mapping[str, Method], held: list[NDArray[np.intp]] | None = None) -> pd.DataFrame:
     """Forecast the last checkpoint of each held-out run with every method.
 
     Args:
         panel: the observations.
         methods: what to try.
-        counts: numbers of runs to hold out; `hold_out_counts` where None.
+        held: numbers of the runs that each hold-out leaves out; `hold_outs` where None.
 
     Returns:
-        one row per (hold-out, run, series, method): columns `COLUMNS`, `ratio` the run's compute over the largest
-        fitted, `series` the number of the series in the panel.
+        one row per (hold-out, run, series, method): columns `COLUMNS`, `held_out` the number of runs left out,
+        `ratio` the run's compute over the largest fitted, `series` the number of the series in the panel.
     """
-    order = run_order(panel)
     rows = []
-    for count in hold_out_counts(panel) if counts is None else counts:
-        held = order[-count:]
-        fitted = panel.observations(~np.isin(panel.run, held))
-        largest = fitted.flops.max()
-        tests = []
-        for run in held:
-            index = np.flatnonzero(panel.run == run)
-            last = int(index[np.argmax(panel.tokens[index])])
-            if panel.flops[last] >= SMALLEST_RATIO * largest:
-                tests.append(last)
-        if not tests:
+    for number, left_out in enumerate(hold_outs(panel) if held is None else held):
+        fitted = without_runs(panel, left_out)
+        tests = _tests(panel, fitted, left_out)
+        if not tests or not np.isfinite(fitted.score).any():
             continue
         for method in methods.values():
             accepted = accepted_series(fitted, method)[0]
@@ -72,9 +82,10 @@ def backtest(panel: Panel, methods: Mapping[str, Method], counts: list[int] | No
                 rows.append(
                     pd.DataFrame(
                         {
-                            "held_out": count,
+                            "hold_out": number,
+                            "held_out": left_out.size,
                             "run": panel.runs[panel.run[last]],
-                            "ratio": panel.flops[last] / largest,
+                            "ratio": panel.flops[last] / fitted.flops.max(),
                             "series": accepted,
                             "method": method.name,
                             "forecast": forecasts,
@@ -87,6 +98,24 @@ def backtest(panel: Panel, methods: Mapping[str, Method], counts: list[int] | No
         return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
     table = pd.concat(rows, ignore_index=True)
     return table[table["truth"].notna() & table["forecast"].notna()].reset_index(drop=True)
+
+
+def without_runs(panel: Panel, left_out: NDArray[np.intp]) -> Panel:
+    """Leave runs out and number the others anew."""
+    stay = np.setdiff1d(np.arange(len(panel.runs)), left_out)
+    kept = panel.observations(np.isin(panel.run, stay))
+    return replace(kept, run=np.searchsorted(stay, kept.run), runs=tuple(panel.runs[number] for number in stay))
+
+
+def _tests(panel: Panel, fitted: Panel, left_out: NDArray[np.intp]) -> list[int]:
+    tests = []
+    for run in left_out:
+        index = np.flatnonzero(panel.run == run)
+        last = int(index[np.argmax(panel.tokens[index])])
+        further = panel.flops[last] >= SMALLEST_RATIO * fitted.flops.max()
+        if further or panel.params[last] > 1.05 * fitted.params.max():
+            tests.append(last)
+    return tests
 
 
 def accepted_series(panel: Panel, method: Method) -> tuple[NDArray[np.intp], dict[int, str]]:

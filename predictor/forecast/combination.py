@@ -10,14 +10,27 @@ from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
 
-# A series' own squared errors are blended with those of all series as if it had this many held-out forecasts more.
-_SHRINKAGE = 3.0
+# Weights before any backtest, tuned on hold-outs of published ladders (benchmarks/accuracy/backtest.py). A method that
+# is not named here counts one.
+_PRIOR_WEIGHTS = {
+    "last_value": 0.25,
+    "direct": 0.5,
+    "two_step": 1.0,
+    "two_step_heldout": 0.5,
+    "ability": 2.0,
+    "ability_heldout": 1.0,
+}
+# A series' own squared errors are blended with those of all series as if it had this many hold-outs more.
+_SHRINKAGE = 4.0
 # Differences between methods below this are noise: weights do not follow them.
-_ERROR_FLOOR = 0.005
-# Where nothing could be held out: laws are trusted more than no change.
-_DEFAULT_WEIGHTS = {"last_value": 0.5}
+_ERROR_FLOOR = 0.01
 # Expected error of an extrapolation by a factor two where nothing could be held out, in shares.
 _DEFAULT_ERROR = 0.04
+# Quantiles of |error| in expected errors for each level: the normal's where nothing could be held out, and the range
+# within which the backtest may move them.
+_QUANTILES = {"80": (1.2816, 1.0, 1.7), "95": (2.10, 1.7, 3.5)}
+# The normal's quantiles count as this many held-out forecasts.
+_QUANTILE_PRIOR = 30.0
 
 
 def distance(ratio: float | Array) -> Array:
@@ -25,83 +38,143 @@ def distance(ratio: float | Array) -> Array:
     return 1.0 + np.maximum(np.log2(np.asarray(ratio, dtype=float)), 0.0)
 
 
+def weighted_median(values: Array, weights: Array) -> Array:
+    """Give the weighted median over the last axis, interpolated between the two middle values.
+
+    Unlike a mean it does not follow one method that runs away. NaN values count nothing; each row needs one value.
+    """
+    weight = np.where(np.isfinite(values), weights, 0.0)
+    # Values without weight stand beside the highest, where they change nothing.
+    value = np.where(weight > 0, values, np.max(np.where(weight > 0, values, -np.inf), axis=-1, keepdims=True))
+    order = np.argsort(value, axis=-1, kind="stable")
+    value, weight = (np.take_along_axis(one, order, axis=-1) for one in (value, weight))
+    place = (np.cumsum(weight, axis=-1) - weight / 2) / weight.sum(axis=-1, keepdims=True)
+    upper = np.argmax(place >= 0.5 - 1e-12, axis=-1)[..., None]
+    lower = np.maximum(upper - 1, 0)
+    low, high, start, end = (
+        np.take_along_axis(one, where, axis=-1)[..., 0]
+        for one, where in ((value, lower), (value, upper), (place, lower), (place, upper))
+    )
+    share = np.where(end > start, (0.5 - start) / np.maximum(end - start, 1e-300), 1.0)
+    return np.asarray(low + np.clip(share, 0.0, 1.0) * (high - low))
+
+
 @dataclass(frozen=True)
 class Combination:
-    """Weights of the methods and expected error, per series.
+    """What the backtest says of each method and series; made by `Combination.of`.
 
     Attributes:
-        weights: series -> method -> weight, summing to one over the methods that accept it.
-        error: expected root mean square error of the combination at the target, without the noise of its own
-            evaluation.
-        backtest_error: mean absolute error on held-out runs, NaN where there were none.
+        names: the methods.
+        accepted: which series each method forecasts, shape (series, methods).
+        unit: expected squared error of each method on each series at distance one, shape (series, methods).
+        combined: the same for the combination, shape (series,).
+        backtest_error: mean absolute error of the combination on held-out runs, NaN where there were none.
         tests: number of held-out forecasts behind each series.
+        quantiles: level -> half-width in expected errors.
     """
 
-    weights: list[dict[str, float]]
-    error: Array
+    names: tuple[str, ...]
+    accepted: NDArray[np.bool_]
+    unit: Array
+    combined: Array
     backtest_error: Array
     tests: NDArray[np.intp]
+    quantiles: dict[str, float]
 
+    @classmethod
+    def of(cls, record: pd.DataFrame, names: tuple[str, ...], accepted: NDArray[np.bool_]) -> Combination:
+        """Pool a backtest's rows."""
+        count = len(accepted)
+        unit = _unit_errors(record, names, count)
+        blank = cls(
+            names,
+            accepted,
+            unit,
+            np.full(count, (_DEFAULT_ERROR / 2) ** 2),
+            np.full(count, np.nan),
+            np.zeros(count, dtype=np.intp),
+            {level: normal for level, (normal, _, _) in _QUANTILES.items()},
+        )
+        if record.empty:
+            return blank
+        tests = blank.held_out_forecasts(record)
+        tests["far"] = distance(tests["ratio"].to_numpy(float))
+        tests["error"] = tests["forecast"] - tests["truth"]
+        # What the held-out score's own noise explains is not the method's error; it is added again at the target.
+        tests["unit"] = np.maximum(tests["error"] ** 2 - tests["stderr"] ** 2, 0.0) / tests["far"] ** 2
+        # Hold-outs count alike, however many runs they leave out.
+        own = tests.groupby(["series", "hold_out"])["unit"].transform("mean").to_numpy(float)
+        per_series = tests.groupby(["series", "hold_out"])["unit"].mean().groupby("series")
+        total, size = (
+            getattr(per_series, what)().reindex(range(count)).fillna(0.0).to_numpy(float) for what in ("sum", "size")
+        )
+        everywhere = float(tests["unit"].mean())
+        combined = (total + _SHRINKAGE * everywhere) / (size + _SHRINKAGE)
+        by_series = tests.groupby("series")["error"]
+        mae = by_series.apply(lambda errors: errors.abs().mean()).reindex(range(count)).to_numpy(float)
+        number = by_series.size().reindex(range(count)).fillna(0).to_numpy(int)
+        # Each held-out forecast is measured by what the other hold-outs would have led to expect.
+        row = tests["series"].to_numpy(int)
+        others = (total[row] - own + _SHRINKAGE * everywhere) / (size[row] - 1 + _SHRINKAGE)
+        expected = np.sqrt(others * tests["far"].to_numpy() ** 2 + tests["stderr"].to_numpy() ** 2)
+        quantiles = _calibrate(np.abs(tests["error"].to_numpy()) / np.maximum(expected, 1e-12))
+        return cls(names, accepted, unit, combined, mae, number.astype(np.intp), quantiles)
 
-def combine(record: pd.DataFrame, accepted: list[list[str]], ratio: float) -> Combination:
-    """Turn a backtest into weights and expected errors.
-
-    Args:
-        record: the backtest's rows.
-        accepted: for each series, the methods that forecast it.
-        ratio: the target's compute over that of the largest run.
-    """
-    count = len(accepted)
-    far = float(distance(ratio))
-    table = record.assign(error=record["forecast"] - record["truth"], far=distance(record["ratio"].to_numpy(float)))
-    # Errors grow with the distance; in units of it they can be pooled over hold-outs.
-    table["unit"] = (table["error"] / table["far"]) ** 2
-    overall = table.groupby("method")["unit"].mean()
-    own = table.groupby(["series", "method"])["unit"].agg(["sum", "size"])
-    sums = dict(zip(own.index, own.to_numpy(float).tolist(), strict=True))
-    weights: list[dict[str, float]] = []
-    for number in range(count):
-        scores = {}
-        for name in accepted[number]:
-            if name not in overall.index:
-                continue
-            total, size = sums.get((number, name), (0.0, 0))
-            mean = (total + _SHRINKAGE * overall[name]) / (size + _SHRINKAGE)
-            scores[name] = 1.0 / (mean * far**2 + _ERROR_FLOOR**2)
-        if not scores:
-            scores = {name: _DEFAULT_WEIGHTS.get(name, 1.0) for name in accepted[number]}
-        if ratio < 1 and len(scores) > 1 and "last_value" in scores:
+    def weights(self, ratio: Array) -> Array:
+        """Weigh the methods for targets of the given compute over each series' largest run; shape (series, methods)."""
+        far = distance(ratio)[:, None]
+        prior = np.array([_PRIOR_WEIGHTS.get(name, 1.0) for name in self.names])
+        weight = prior / np.sqrt(self.unit * far**2 + _ERROR_FLOOR**2)
+        if "last_value" in self.names:
             # Inside the ladder the largest run's score says ever less; continuous at its compute.
-            scores["last_value"] *= ratio
-        total_score = sum(scores.values())
-        weights.append({name: float(score / total_score) for name, score in scores.items()})
-    return Combination(weights, *_expected_errors(table, weights, far))
+            weight[:, self.names.index("last_value")] *= np.minimum(ratio, 1.0)
+        weight = np.where(self.accepted, weight, 0.0)
+        return np.asarray(weight / np.maximum(weight.sum(axis=1, keepdims=True), 1e-300))
+
+    def expected_error(self, ratio: Array) -> Array:
+        """Expected root mean square error at the target without its evaluation's own noise, shape (series,)."""
+        return np.asarray(np.sqrt(self.combined) * distance(ratio))
+
+    def held_out_forecasts(self, record: pd.DataFrame) -> pd.DataFrame:
+        """Combine the methods' forecasts of a backtest; one row per (hold-out, run, series)."""
+        keys = ["hold_out", "run", "series"]
+        wide = record.pivot_table(index=keys, columns="method", values="forecast").reindex(columns=list(self.names))
+        first = record.groupby(keys)[["ratio", "truth", "stderr"]].first()
+        tests = first.reindex(wide.index).reset_index()
+        series = tests["series"].to_numpy(int)
+        weights = self.weights(np.ones(len(self.accepted)))
+        # A method may forecast fewer runs than all of the series it accepts now.
+        weight = np.where(np.isfinite(wide.to_numpy(float)), np.maximum(weights[series], 1e-12), 0.0)
+        tests["forecast"] = weighted_median(wide.to_numpy(float), weight)
+        return tests
 
 
-def _expected_errors(
-    table: pd.DataFrame, weights: list[dict[str, float]], far: float
-) -> tuple[Array, Array, NDArray[np.intp]]:
-    count = len(weights)
-    if table.empty:
-        return np.full(count, _DEFAULT_ERROR * far / 2), np.full(count, np.nan), np.zeros(count, dtype=np.intp)
-    weight = [
-        weights[int(series)].get(name, 0.0) for series, name in zip(table["series"], table["method"], strict=True)
-    ]
-    table = table.assign(weight=weight)
-    table["weighted"] = table["weight"] * table["error"]
-    groups = table.groupby(["series", "held_out", "run"])
-    errors = groups.agg(
-        weighted=("weighted", "sum"), weight=("weight", "sum"), far=("far", "first"), stderr=("stderr", "first")
-    )
-    errors = errors[errors["weight"] > 0].reset_index()
-    errors["error"] = errors["weighted"] / errors["weight"]
-    # What the held-out score's own noise explains is not the method's error; it is added again at the target.
-    errors["unit"] = np.maximum(errors["error"] ** 2 - errors["stderr"] ** 2, 0.0) / errors["far"] ** 2
-    by_series = errors.groupby("series").agg(
-        total=("unit", "sum"), size=("unit", "size"), mae=("error", lambda e: e.abs().mean())
-    )
-    by_series = by_series.reindex(range(count))
-    size = by_series["size"].fillna(0).to_numpy(int)
-    total = by_series["total"].fillna(0.0).to_numpy(float)
-    mean = (total + _SHRINKAGE * float(errors["unit"].mean())) / (size + _SHRINKAGE)
-    return np.sqrt(mean) * far, by_series["mae"].to_numpy(float), size.astype(np.intp)
+def _unit_errors(record: pd.DataFrame, names: tuple[str, ...], count: int) -> Array:
+    if record.empty:
+        return np.full((count, len(names)), (_DEFAULT_ERROR / 2) ** 2)
+    far = distance(record["ratio"].to_numpy(float))
+    table = record.assign(unit=((record["forecast"] - record["truth"]) / far) ** 2)
+    per_hold_out = table.groupby(["method", "series", "hold_out"])["unit"].mean()
+    overall = per_hold_out.groupby("method").mean().reindex(list(names))
+    # A method that could never be tried is expected to do as the others do.
+    overall = overall.fillna(overall.mean())
+    unit = np.empty((count, len(names)))
+    for place, name in enumerate(names):
+        if name in per_hold_out.index.get_level_values("method"):
+            own = per_hold_out[name].groupby("series").agg(["sum", "size"]).reindex(range(count)).fillna(0.0)
+            total, size = own["sum"].to_numpy(float), own["size"].to_numpy(float)
+        else:
+            total = size = np.zeros(count)
+        unit[:, place] = (total + _SHRINKAGE * overall[name]) / (size + _SHRINKAGE)
+    return unit
+
+
+def _calibrate(scaled: Array) -> dict[str, float]:
+    """Find the half-widths that would have held the stated share of held-out scores (split conformal, pooled)."""
+    quantiles = {}
+    for level, (normal, least, most) in _QUANTILES.items():
+        rank = min(float(level) / 100 * (1 + 1 / scaled.size), 1.0)
+        seen = float(np.quantile(scaled, rank))
+        blend = (scaled.size * seen + _QUANTILE_PRIOR * normal) / (scaled.size + _QUANTILE_PRIOR)
+        quantiles[level] = float(np.clip(blend, least, most))
+    return quantiles

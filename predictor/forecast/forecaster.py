@@ -13,9 +13,10 @@ from numpy.typing import NDArray
 from predictor import __version__
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecast.backtest import accepted_series, backtest
-from predictor.forecast.combination import Combination, combine
+from predictor.forecast.combination import Combination, weighted_median
 from predictor.forecast.grade import grade, not_forecastable
 from predictor.forecast.methods import METHODS, Fitted, Resampling
+from predictor.forecast.methods.difficulty import Difficulty
 from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
 from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
 from predictor.results import Results
@@ -25,9 +26,10 @@ Array = NDArray[np.float64]
 
 AUTO = "auto"
 RESAMPLES = 200
-# Half-widths of the stated levels in standard deviations. The inner one is the normal's; the outer one is wider than
-# the normal's 1.96 because errors of extrapolation have heavier tails.
-LEVELS = {"80": 1.2816, "95": 2.10}
+# The quantile that spans the central 80 % of a normal distribution.
+_CENTRAL_80 = 1.2816
+# The spread of the methods' draws counts as this many held-out forecasts beside the backtest's.
+_DRAWS_COUNT = 3.0
 # Weight from which a method counts when the methods' disagreement is stated.
 _HEAVY = 0.05
 
@@ -42,6 +44,7 @@ class Forecaster:
         fitted: method -> the numbers of its series and its fit.
         refusals: method -> number of a series -> why it refuses it.
         history: the backtest: forecasts of held-out runs beside the truth.
+        combination: what the backtest says of the methods.
         record: version, seed, hashes of the inputs, runs used, notes.
     """
 
@@ -50,16 +53,24 @@ class Forecaster:
     fitted: dict[str, tuple[NDArray[np.intp], Fitted]]
     refusals: dict[str, dict[int, str]]
     history: pd.DataFrame
+    combination: Combination
     record: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, params: float, tokens: float) -> Forecast:
         """Forecast one target: parameters N counted as in the table, and training tokens D."""
         target = Target(float(params), float(tokens), self.panel.family)
-        ratio = target.flops / float(self.panel.flops.max())
-        weighing = self._weigh(ratio)
+        ratio = self._ratio(target)
         draws = self._draws(target)
-        forecasts = tuple(self._one(row, draws, weighing, ratio) for row in self.rows)
-        return Forecast(target, forecasts, {**self.record, "compute_ratio": ratio})
+        median, spread = self._distribution(target, draws)
+        methods = self._by_method(draws)
+        weights = self.combination.weights(ratio)
+        forecasts = tuple(
+            self._one(row, float(ratio[row]), median[place], spread[place], weights[row], methods[place])
+            for place, row in enumerate(self.rows)
+        )
+        return Forecast(
+            target, forecasts, {**self.record, "compute_ratio": target.flops / float(self.panel.flops.max())}
+        )
 
     def curves(self, params: float, tokens: float, points: int = 40) -> list[Curve]:
         """Forecast a path of models from the smallest run to the target, or to the largest run if that lies further.
@@ -79,52 +90,72 @@ class Forecaster:
         medians, spreads = np.empty((2, len(self.rows), points))
         for place, (size, length) in enumerate(zip(sizes, lengths, strict=True)):
             target = Target(float(size), float(length), panel.family)
-            weighing = self._weigh(target.flops / float(panel.flops.max()))
-            draws = self._draws(target)
-            for index, row in enumerate(self.rows):
-                medians[index, place], spreads[index, place] = self._distribution(row, draws, weighing)
-        width = LEVELS["80"] * spreads
+            medians[:, place], spreads[:, place] = self._distribution(target, self._draws(target))
+        width = self.combination.quantiles["80"] * spreads
         low, high = np.clip(medians - width, 0, 1), np.clip(medians + width, 0, 1)
         return [Curve(6 * sizes * lengths, medians[i], low[i], high[i]) for i in range(len(self.rows))]
 
-    def _weigh(self, ratio: float) -> Combination:
-        accepted = [
-            [name for name, reasons in self.refusals.items() if i not in reasons] for i in range(len(self.panel.series))
-        ]
-        return combine(self.history, accepted, ratio)
+    def _ratio(self, target: Target) -> Array:
+        """Compute of the target over that of the largest run scored on each series, shape (series,)."""
+        scored = np.where(np.isfinite(self.panel.score), self.panel.flops, 0.0).max(axis=1)
+        return np.asarray(target.flops / np.where(scored > 0, scored, self.panel.flops.max()))
 
-    def _draws(self, target: Target) -> dict[str, dict[int, Array]]:
-        return {
-            name: dict(zip(rows.tolist(), fitted.predict(target.params, target.tokens), strict=True))
-            for name, (rows, fitted) in self.fitted.items()
-        }
+    def _draws(self, target: Target) -> dict[str, Array]:
+        """Let each method predict; method -> shape (series, 1 + R), NaN for series it refuses."""
+        answers = {}
+        for name, (rows, fitted) in self.fitted.items():
+            predicted = fitted.predict(target.params, target.tokens)
+            answers[name] = np.full((len(self.panel.series), predicted.shape[1]), np.nan)
+            answers[name][rows] = predicted
+        return answers
 
-    def _distribution(self, row: int, draws: dict[str, dict[int, Array]], weighing: Combination) -> tuple[float, float]:
-        """Give the median and the standard deviation of the measured score."""
-        weights = weighing.weights[row]
-        medians = {name: float(draws[name][row][0]) for name in weights}
-        median = float(np.clip(sum(weight * medians[name] for name, weight in weights.items()), 0.0, 1.0))
-        # Variance of the mixture: within each method by its resamples, between methods by their medians.
-        variance = sum(
-            weight * (_robust_variance(draws[name][row][1:]) + (medians[name] - median) ** 2)
-            for name, weight in weights.items()
+    def _by_method(self, draws: dict[str, Array]) -> Array:
+        """Each method's own forecast of each series that is forecast, shape (rows, methods)."""
+        blank = np.full(len(self.panel.series), np.nan)
+        columns = [draws[name][:, 0] if name in draws else blank for name in self.combination.names]
+        return np.asarray(np.stack(columns, axis=1)[list(self.rows)])
+
+    def _distribution(self, target: Target, draws: dict[str, Array]) -> tuple[Array, Array]:
+        """Give median and standard deviation of the measured score, each of shape (rows,)."""
+        rows, ratio = list(self.rows), self._ratio(target)
+        weights = self.combination.weights(ratio)[rows]
+        values = self._by_method(draws)
+        median = np.clip(weighted_median(values, weights), 0.0, 1.0)
+        inner = np.stack(
+            [
+                _robust_variance(draws[name][rows, 1:]) if name in draws else np.zeros(len(rows))
+                for name in self.combination.names
+            ],
+            axis=1,
         )
-        noise = float(binomial_error(np.array(median), _items_of(self.panel, row)))
-        return median, float(np.sqrt(max(variance, weighing.error[row] ** 2) + noise**2))
+        # Variance of the mixture: within each method by its resamples, between methods by their distance.
+        between = np.where(np.isfinite(values), values - median[:, None], 0.0) ** 2
+        mixture = np.sum(weights * (np.nan_to_num(inner) + between), axis=1)
+        tests = self.combination.tests[rows]
+        seen = self.combination.expected_error(ratio)[rows] ** 2
+        variance = np.where(
+            tests > 0, (tests * seen + _DRAWS_COUNT * mixture) / (tests + _DRAWS_COUNT), np.maximum(seen, mixture)
+        )
+        noise = np.array(
+            [binomial_error(np.array(one), _items_of(self.panel, row)) for one, row in zip(median, rows, strict=True)]
+        )
+        return median, np.sqrt(variance + noise**2)
 
-    def _one(self, row: int, draws: dict[str, dict[int, Array]], weighing: Combination, ratio: float) -> TaskForecast:
-        series, weights = self.panel.series[row], weighing.weights[row]
-        median, spread = self._distribution(row, draws, weighing)
+    def _one(self, row: int, ratio: float, median: float, spread: float, weights: Array, values: Array) -> TaskForecast:
+        series = self.panel.series[row]
+        quantiles = self.combination.quantiles
         intervals = {
-            level: (max(median - width * spread, 0.0), min(median + width * spread, 1.0))
-            for level, width in LEVELS.items()
+            level: (float(max(median - width * spread, 0.0)), float(min(median + width * spread, 1.0)))
+            for level, width in quantiles.items()
         }
-        medians = {name: float(draws[name][row][0]) for name in weights}
-        heavy = [medians[name] for name, weight in weights.items() if weight >= _HEAVY]
+        used = [place for place in range(len(weights)) if weights[place] > 0]
+        names = self.combination.names
+        medians = {names[place]: float(values[place]) for place in used}
+        heavy = [float(values[place]) for place in used if weights[place] >= _HEAVY]
         score, stderr, compute = scores_by_run(self.panel, row)
-        tests, error = int(weighing.tests[row]), float(weighing.backtest_error[row])
+        tests, error = int(self.combination.tests[row]), float(self.combination.backtest_error[row])
         letter, why = grade(
-            half_width=LEVELS["80"] * spread,
+            half_width=quantiles["80"] * spread,
             obstacle=not_forecastable(score, stderr, compute, series.chance),
             runs=score.size,
             ratio=ratio,
@@ -136,12 +167,12 @@ class Forecaster:
             task=series.task,
             metric=series.metric,
             num_fewshot=series.num_fewshot,
-            median=median,
+            median=float(median),
             intervals=intervals,
             grade=letter,
             why=why,
             chance=series.chance,
-            methods=weights,
+            methods={names[place]: float(weights[place]) for place in used},
             by_method=medians,
             refused={name: reasons[row] for name, reasons in self.refusals.items() if row in reasons},
             largest=float(score[np.argmax(compute)]),
@@ -186,7 +217,11 @@ def fit_forecaster(
             "name one in tasks.parquet, or fit it with 'predictor laws fit'",
         )
     panel = build_panel(results, chosen)
-    methods = METHODS if method == AUTO else {method: METHODS[method]}
+    methods = {
+        name: Difficulty.of(results, chosen) if isinstance(one, Difficulty) else one
+        for name, one in METHODS.items()
+        if method in (AUTO, name)
+    }
     refusals = {name: accepted_series(panel, one)[1] for name, one in methods.items()}
     asked = [i for i, one in enumerate(panel.series) if wanted is None or one.task in wanted]
     rows = [i for i in asked if any(i not in reasons for reasons in refusals.values())]
@@ -194,9 +229,12 @@ def fit_forecaster(
         raise _nothing_to_forecast(method, chosen, wanted, [reasons[i] for reasons in refusals.values() for i in asked])
     fitted = {}
     for name, one in methods.items():
-        own = np.array([i for i in rows if i not in refusals[name]], dtype=np.intp)
+        # All series are fitted whichever are asked for: they lend each other strength.
+        own = np.array([i for i in range(len(panel.series)) if i not in refusals[name]], dtype=np.intp)
         if own.size:
             fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
+    history = backtest(panel, methods)
+    accepted = np.array([[i not in refusals[name] for name in methods] for i in range(len(panel.series))])
     record = {
         "version": __version__,
         "seed": seed,
@@ -208,7 +246,8 @@ def fit_forecaster(
         "largest_run_flops": float(panel.flops.max()),
         "notes": [*results.notes, *([note] if note else []), *_left_out(other)],
     }
-    return Forecaster(panel, tuple(rows), fitted, refusals, backtest(panel, methods), record)
+    combination = Combination.of(history, tuple(methods), accepted)
+    return Forecaster(panel, tuple(rows), fitted, refusals, history, combination, record)
 
 
 def forecast(results: Results, params: float, tokens: float, **options: Any) -> Forecast:
@@ -241,12 +280,12 @@ def _nothing_to_forecast(method: str, family: str, wanted: set[str] | None, reas
     )
 
 
-def _robust_variance(draws: Array) -> float:
-    """Give the variance of draws by their central 80 %, so that a few wild resamples do not set it."""
-    if draws.size == 0:
-        return 0.0
-    low, high = np.quantile(draws, [0.1, 0.9])
-    return float(((high - low) / (2 * LEVELS["80"])) ** 2)
+def _robust_variance(draws: Array) -> Array:
+    """Give the variance of draws over the last axis by their central 80 %: a few wild resamples do not set it."""
+    if draws.shape[-1] == 0:
+        return np.zeros(draws.shape[:-1])
+    low, high = np.quantile(draws, [0.1, 0.9], axis=-1)
+    return np.asarray(((high - low) / (2 * _CENTRAL_80)) ** 2)
 
 
 def _items_of(panel: Panel, row: int) -> int | None:

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 
 from predictor.errors import ForecastError, InputError, UnknownNameError
 from predictor.fitting import LawFit, fit_law
-from predictor.forecast.panel import TASK_LOSSES, annealed_checkpoints, choose_family
+from predictor.forecast.annealed import annealed_checkpoints
+from predictor.forecast.panel import TASK_LOSSES, choose_family
 from predictor.laws import Law, complete_inputs
 from predictor.results.readers import LOSS_PREFIX, Results
 
@@ -40,7 +41,7 @@ def fit_law_to_results(
     Raises:
         UnknownNameError: the task, metric, loss or family is not in the table.
         InputError: the law reads what a results table does not hold.
-        ForecastError: fewer observations than parameters.
+        ForecastError: nothing can be fitted. What is too little to determine the law is told by the fit.
     """
     reads = set(law.input_names)
     if unread := reads - _HELD:
@@ -67,12 +68,14 @@ def fit_law_to_results(
             f"{law.name} is fitted to logarithms, {task} has values that are not positive",
             "choose a loss:… task" if law.gives == "loss" else "fit a law that is not",
         )
-    if len(value) < len(law.parameters):
+    if len(value) == 0:
         raise ForecastError(
-            f"{law.name} has {len(law.parameters)} parameters and {task} of family {chosen} {len(value)} observations",
-            "score more runs or fit a simpler law",
+            f"{task} of family {chosen} has no observation with all that {law.name} reads", "score more runs"
         )
-    return fit_law(law, {name: inputs[name] for name in reads}, value)
+    fit = fit_law(law, {name: inputs[name] for name in reads}, value, run=scores["run"].to_numpy(str))
+    if fit.status == "failed":
+        raise ForecastError(f"{law.name} has no finite value on {task} of family {chosen}", "check the table's numbers")
+    return fit
 
 
 def _scores(rows: pd.DataFrame, results: Results, task: str, metric: str | None) -> pd.DataFrame:

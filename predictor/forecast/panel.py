@@ -9,18 +9,15 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor.errors import ForecastError, UnknownNameError
+from predictor.forecast.annealed import SERIES, annealed_checkpoints, end_scores
 from predictor.results.readers import LOSS_PREFIX, Results
 from predictor.results.schema import is_share
 
 Array = NDArray[np.float64]
 
-# A checkpoint counts as the end of its run's schedule from this share of the planned tokens on: the learning rate has
-# reached its floor there, and averaging the last few checkpoints takes out some of their noise.
-ANNEALED_FROM = 0.97
-# Runs without a planned end (constant learning rate) give this many checkpoints, evenly in log tokens.
-CHECKPOINTS_PER_RUN = 8
-# Earlier than this share of the run's tokens, a constant-rate run is still in its warm-up.
-EARLIEST_SHARE = 0.02
+# Part of a score's sampling error that averaging checkpoints leaves. All runs answer the same items: most of the error
+# is theirs in common and moves no forecast.
+SHARED_ERROR = 0.3
 
 # Losses of the right answers, the first that was scored is used.
 TASK_LOSSES = ("bpb", "nll_answer", "soft_nll")
@@ -129,8 +126,8 @@ def choose_family(results: Results, family: str | None) -> tuple[str, str | None
 def build_panel(results: Results, family: str) -> Panel:
     """Collect a family's observations.
 
-    Runs with a planned end of their learning-rate schedule give one observation, the mean over their annealed
-    checkpoints; runs without one give several, evenly in log tokens.
+    Runs with a planned end of their learning-rate schedule give one observation, estimated from their last stretch
+    (`annealed`); runs without one give several, evenly in log tokens.
 
     Raises:
         ForecastError: no benchmark was scored on at least two runs of different compute.
@@ -149,7 +146,8 @@ def build_panel(results: Results, family: str) -> Panel:
         )
     task_loss = rows["metric"].isin(TASK_LOSSES) & ~is_loss
     rows = rows[wanted | task_loss | (is_loss & rows["metric"].isin(("nll", "bpb")))]
-    rows = annealed_checkpoints(rows)
+    rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
+    everything, rows = rows, annealed_checkpoints(rows)
     if rows["run"].nunique() < 2:
         raise ForecastError(
             f"family {family} of {results.path} has only one run ({rows['run'].iloc[0]})",
@@ -161,10 +159,8 @@ def build_panel(results: Results, family: str) -> Panel:
             f"all runs of family {family} of {results.path} have the same compute",
             "a forecast needs at least two runs of different compute, better five or more",
         )
-    rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
     # Means over a run's annealed checkpoints; the standard error of sampled items does not shrink by repeating them.
-    keys = ["run", "slot", "task", "metric", "num_fewshot"]
-    cells = rows.groupby(keys, sort=True).agg(
+    cells = rows.groupby(["run", "slot", *SERIES], sort=True).agg(
         value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max")
     )
     where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
@@ -174,6 +170,12 @@ def build_panel(results: Results, family: str) -> Panel:
     number = {run: i for i, run in enumerate(runs)}
     count = len(position)
     cells = cells.reset_index()
+    scores = everything["metric"].eq(everything["task"].map(headline)) & ~everything["task"].str.startswith(LOSS_PREFIX)
+    cells = cells.merge(end_scores(everything[scores]), on=["run", *SERIES], how="left")
+    # The end of a schedule is slot 0; other checkpoints stay as they were scored.
+    at_end = cells["end"].notna() & cells["slot"].eq(0)
+    cells["value"] = cells["value"].where(~at_end, cells["end"].clip(0.0, 1.0))
+    cells["end_noise"] = cells["end_noise"].where(at_end)
     column = np.array([position[key] for key in zip(cells["run"], cells["slot"], strict=True)])
     indices = cells.groupby(["task", "metric", "num_fewshot"]).indices
     by_name: dict[tuple[str, str, int], NDArray[np.intp]] = {
@@ -196,7 +198,9 @@ def build_panel(results: Results, family: str) -> Panel:
         n_items = int(seen.max()) if len(seen) else results.tasks[task].n_items
         series.append(Series(task, metric, shots if shots >= 0 else None, results.tasks[task].chance, n_items))
         score.append(values)
-        stderr.append(np.where(np.isfinite(errors), errors, binomial_error(values, n_items)))
+        errors = np.where(np.isfinite(errors), errors, binomial_error(values, n_items))
+        noise = spread("end_noise", (task, metric, shots))
+        stderr.append(np.where(np.isfinite(noise), np.fmax(noise, SHARED_ERROR * errors), errors))
         own = next((name for name in TASK_LOSSES if (task, name, shots) in by_name), None)
         loss.append(spread("value", (task, own, shots)) if own else np.full(count, np.nan))
     heldout: list[str] = []
@@ -231,34 +235,3 @@ def binomial_error(score: Array, n_items: int | None) -> Array:
     # Kept from vanishing at 0 and 1 as by one item more of each kind (Agresti and Coull 1998).
     smoothed = (score * items + 1) / (items + 2)
     return np.asarray(np.sqrt(smoothed * (1 - smoothed) / items))
-
-
-def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
-    """Choose the checkpoints that a law may be fitted to.
-
-    Args:
-        rows: results of one family.
-
-    Returns:
-        the rows of the chosen checkpoints, with a column `slot` that numbers the observations of a run; the checkpoints
-        at the end of a run's schedule share one.
-    """
-    points = rows.groupby(["run", "tokens"], sort=True)["tokens_planned"].max().reset_index()
-    points["tokens_planned"] = points.groupby("run")["tokens_planned"].transform("max")
-    planned = points["tokens_planned"].astype("Float64").to_numpy(dtype=float, na_value=np.nan)
-    tokens = points["tokens"].to_numpy(float)
-    last = points.groupby("run")["tokens"].transform("max").to_numpy(float)
-    # A run that has not reached its planned end gives its latest checkpoint, which understates what it will score.
-    ended = np.where(last >= ANNEALED_FROM * planned, tokens >= ANNEALED_FROM * planned, tokens == last)
-    keep = np.isfinite(planned) & ended
-    slot = np.zeros(len(points), dtype=int)
-    for _, index in points[~np.isfinite(planned)].groupby("run").indices.items():
-        place = np.flatnonzero(~np.isfinite(planned))[index]
-        usable = place[tokens[place] >= EARLIEST_SHARE * tokens[place].max()]
-        wanted = np.geomspace(tokens[usable].min(), tokens[usable].max(), CHECKPOINTS_PER_RUN)
-        nearest = np.abs(np.log(tokens[usable][None, :] / wanted[:, None])).argmin(axis=1)
-        chosen = usable[np.unique(nearest)]
-        keep[chosen] = True
-        slot[chosen] = np.arange(chosen.size)
-    points["slot"] = slot
-    return rows.merge(points.loc[keep, ["run", "tokens", "slot"]], on=["run", "tokens"])

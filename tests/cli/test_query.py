@@ -10,6 +10,10 @@ def test_the_answer_is_the_number_its_intervals_and_its_grade(predictor, ladder_
     assert "medium (acc, 0-shot)" in done.stdout
     assert "80 % interval" in done.stdout
     assert "grade " in done.stdout
+    # The small curve: six runs, and the target at the right end.
+    drawn = [line for line in done.stdout.splitlines() if line[6:7] in "┤│" and len(line) > 8]
+    assert sum(line.count("o") for line in drawn) == 6
+    assert max(drawn, key=len).rstrip()[-1] in "X|"
 
 
 def test_json_stands_alone_and_equals_the_forecasts(predictor, ladder_folder):

@@ -28,12 +28,35 @@ def run(name, tokens, planned, values, params=1000, family="f"):
     ]
 
 
-def test_a_run_with_a_planned_end_gives_the_mean_of_its_annealed_checkpoints(tmp_path):
+def test_a_run_with_a_planned_end_gives_one_observation_from_its_annealed_end(tmp_path):
     rows = run("a", [100, 500, 980, 1000], 1000, [0.1, 0.2, 0.6, 0.8]) + run("b", [2000], 2000, [0.9])
     panel = build_panel(read(tmp_path, pd.DataFrame(rows)), "f")
     assert panel.runs == ("a", "b")
-    np.testing.assert_allclose(panel.score, [[0.7, 0.9]])
+    np.testing.assert_allclose(panel.score, [[0.7, 0.9]], atol=0.005)
     np.testing.assert_allclose(panel.tokens, [1000, 2000])
+
+
+def test_the_last_stretch_tells_the_end_with_less_noise_than_the_last_checkpoint(tmp_path):
+    generator = np.random.default_rng(0)
+    tokens = np.arange(760, 1001, 20)
+    truth = {f"run{i}": 0.3 + 0.02 * i for i in range(10)}
+    rows = []
+    for size, (name, end) in enumerate(truth.items()):
+        scores = end + 0.08 * np.log(tokens / 1000) + generator.normal(0, 0.01, tokens.size)
+        rows += run(name, tokens.tolist(), 1000, scores.tolist(), params=1000 * (size + 1))
+    panel = build_panel(read(tmp_path, pd.DataFrame(rows)), "f")
+    ends = np.array(list(truth.values()))
+    assert [*panel.runs] == [*truth]
+    assert np.abs(panel.score[0] - ends).mean() < 0.0035  # a single checkpoint: 0.008
+    assert 0.002 < panel.stderr[0].max() < 0.02
+
+
+def test_a_benchmark_that_the_newest_checkpoint_lacks_keeps_its_older_score(tmp_path):
+    rows = run("a", [100, 200], 1000, [0.1, 0.2]) + run("b", [2000], 2000, [0.9])
+    rows += [{**row, "task": "u"} for row in run("a", [100], 1000, [0.4]) + run("b", [2000], 2000, [0.8])]
+    panel = build_panel(read(tmp_path, pd.DataFrame(rows)), "f")
+    seen = {one.task: panel.score[row][np.isfinite(panel.score[row])].tolist() for row, one in enumerate(panel.series)}
+    assert seen == {"t": [0.2, 0.9], "u": [0.4, 0.8]}
 
 
 def test_a_run_without_a_planned_end_gives_checkpoints_spread_in_log_tokens(tmp_path):

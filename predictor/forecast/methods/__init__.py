@@ -1,12 +1,24 @@
 """Forecasting methods behind one `fit` and `predict`."""
 
+from predictor.forecast.methods.ability import Ability, AbilityHeldoutLoss
+from predictor.forecast.methods.difficulty import Difficulty
 from predictor.forecast.methods.direct import Direct
 from predictor.forecast.methods.last_value import LastValue
 from predictor.forecast.methods.method import Fitted, Method, Resampling
 from predictor.forecast.methods.two_step import TwoStepHeldoutLoss, TwoStepTaskLoss
 
 METHODS: dict[str, Method] = {
-    method.name: method for method in (LastValue(), Direct(), TwoStepTaskLoss(), TwoStepHeldoutLoss())
+    method.name: method
+    for method in (
+        LastValue(),
+        Direct(),
+        TwoStepTaskLoss(),
+        TwoStepHeldoutLoss(),
+        Ability(),
+        AbilityHeldoutLoss(),
+        # Bound to the items of a table when it is fitted; alone it refuses everything.
+        Difficulty({}, {}),
+    )
 }
 
 __all__ = ["METHODS", "Fitted", "Method", "Resampling"]

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.fitting import LawBatch, Prior, fit_law_batch, make_draws
-from predictor.forecast.methods.method import Array, Resampling, distinct_runs, effective_floor
+from predictor.forecast.methods.method import Array, Resampling, effective_floor, too_few_runs
 from predictor.forecast.panel import Panel
 from predictor.laws import get_law
 
@@ -42,8 +42,7 @@ class Direct:
 
     def refuse(self, panel: Panel) -> dict[int, str]:
         """Refuse series with fewer than two runs: a curve needs two points."""
-        runs = distinct_runs(panel, panel.score)
-        return {int(i): f"only {runs[i]} runs were scored, 2 are needed" for i in np.flatnonzero(runs < 2)}
+        return too_few_runs(panel, 2)
 
     def fit(self, panel: Panel, resampling: Resampling) -> FittedDirect:
         """Fit all series and resamples together."""

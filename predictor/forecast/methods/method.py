@@ -65,3 +65,9 @@ def effective_floor(panel: Panel) -> Array:
 def distinct_runs(panel: Panel, values: Array) -> NDArray[np.intp]:
     """Count, for each series, the runs that have a finite value, shape (T,)."""
     return np.array([np.unique(panel.run[np.isfinite(row)]).size for row in values])
+
+
+def too_few_runs(panel: Panel, needed: int) -> dict[int, str]:
+    """Say which series were scored on fewer runs than are needed, by number."""
+    runs = distinct_runs(panel, panel.score)
+    return {int(i): f"only {runs[i]} runs were scored, {needed} are needed" for i in np.flatnonzero(runs < needed)}

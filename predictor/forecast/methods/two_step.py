@@ -169,13 +169,13 @@ class TwoStepHeldoutLoss:
 
     def refuse(self, panel: Panel) -> dict[int, str]:
         """Refuse series without a held-out loss on three runs."""
-        rows = _most_complete(panel)
+        rows = most_complete(panel)
         loss = panel.heldout_loss[rows[0]] if rows.size else np.full(panel.params.shape, np.nan)
         return _too_few(panel, np.broadcast_to(loss, panel.score.shape), "held-out loss")
 
     def fit(self, panel: Panel, resampling: Resampling) -> FittedTwoStep:
         """Fit the laws of the complete held-out losses, choose the one that misfits least, link all series to it."""
-        rows = _most_complete(panel)
+        rows = most_complete(panel)
         point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
         best = int(np.argmin(point.law.misfit))
         chosen, losses = int(rows[best]), point.only(best)
@@ -186,7 +186,7 @@ class TwoStepHeldoutLoss:
         return FittedTwoStep(losses, links, np.zeros(len(panel.series), dtype=np.intp))
 
 
-def _most_complete(panel: Panel) -> NDArray[np.intp]:
+def most_complete(panel: Panel) -> NDArray[np.intp]:
     """Number the held-out losses that were scored on the most checkpoints."""
     scored = np.isfinite(panel.heldout_loss).sum(axis=1)
     return np.flatnonzero((scored == scored.max(initial=0)) & (scored > 0))

@@ -1,0 +1,94 @@
+"""Which checkpoints a law may be fitted to: the annealed ends of runs, or points along a constant learning rate."""
+
+from __future__ import annotations
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+Array = NDArray[np.float64]
+
+# A checkpoint counts as the end of its run's schedule from this share of the planned tokens on: the learning rate has
+# reached its floor there, and averaging the last few checkpoints takes out some of their noise.
+ANNEALED_FROM = 0.97
+# From here on the last stretch of a run lies close to a line in log tokens, the same for all runs of a benchmark; its
+# checkpoints, brought to the end along that line, tell the end's score with less noise than the last one alone.
+STRETCH_FROM = 0.75
+# Runs without a planned end (constant learning rate) give this many checkpoints, evenly in log tokens.
+CHECKPOINTS_PER_RUN = 8
+# Earlier than this share of the run's tokens, a constant-rate run is still in its warm-up.
+EARLIEST_SHARE = 0.02
+SERIES = ["task", "metric", "num_fewshot"]
+
+
+def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
+    """Choose the checkpoints that a law may be fitted to.
+
+    Each benchmark is looked at by itself: a run whose newest checkpoint was not scored on it gives an older one.
+
+    Args:
+        rows: results of one family, `num_fewshot` without missing values.
+
+    Returns:
+        the rows of the chosen checkpoints, with a column `slot` that numbers the observations of a run; the checkpoints
+        at the end of a run's schedule share one.
+    """
+    points = rows[["run", *SERIES, "tokens"]].copy()
+    points["planned"] = _planned(rows)
+    points["last"] = points.groupby(["run", *SERIES], dropna=False)["tokens"].transform("max").astype(float)
+    tokens, end = points["tokens"].to_numpy(float), points["planned"].to_numpy()
+    # A run that has not reached its planned end gives its latest checkpoint, which understates what it will score.
+    ended = (points["last"] >= ANNEALED_FROM * points["planned"]).to_numpy()
+    keep = np.isfinite(end) & np.where(ended, tokens >= ANNEALED_FROM * end, tokens == points["last"].to_numpy(float))
+    slot = np.where(ended, 0, points["tokens"].to_numpy())
+    for _, index in points[~np.isfinite(end)].groupby("run").indices.items():
+        place = np.flatnonzero(~np.isfinite(end))[index]
+        usable = np.unique(tokens[place])
+        usable = usable[usable >= EARLIEST_SHARE * usable.max()]
+        wanted = np.geomspace(usable.min(), usable.max(), CHECKPOINTS_PER_RUN)
+        chosen = usable[np.unique(np.abs(np.log(usable[None, :] / wanted[:, None])).argmin(axis=1))]
+        keep[place] = np.isin(tokens[place], chosen)
+    return rows.assign(slot=slot)[keep]
+
+
+def end_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Estimate what each finished run scores at the end of its schedule from the last stretch of its checkpoints.
+
+    Within a benchmark the stretch rises by the same amount per unit of log tokens in every run (one slope, a level for
+    each run); a checkpoint before the end has not been annealed fully, and the slope makes up for that.
+
+    Args:
+        rows: scores of one family, `num_fewshot` without missing values.
+
+    Returns:
+        columns run, task, metric, num_fewshot, `end` (the score) and `end_noise` (what the scatter of checkpoints
+        leaves uncertain of it); only runs with two or more checkpoints in the stretch.
+    """
+    share = rows["tokens"].to_numpy(float) / _planned(rows)
+    table = rows.assign(share=share)[share >= STRETCH_FROM]
+    keys = ["run", *SERIES]
+    last = table.groupby(keys)["share"].transform("max")
+    table = table[last >= ANNEALED_FROM]
+    table = table.assign(x=np.log(np.minimum(table["share"], 1.0)))
+    table = table[table.groupby(keys)["value"].transform("size") >= 2]
+    own = table.groupby(keys)
+    table = table.assign(dx=table["x"] - own["x"].transform("mean"), dy=table["value"] - own["value"].transform("mean"))
+    series = table.assign(xy=table["dx"] * table["dy"], xx=table["dx"] ** 2).groupby(SERIES)
+    # Ridge: scatter of a point against slopes of up to ten points per unit of log tokens. Checkpoints that lie side by
+    # side give no slope.
+    slope = series["xy"].transform("sum") / (series["xx"].transform("sum") + 0.01)
+    table = table.assign(end=table["value"] - slope * table["x"], rest=(table["dy"] - slope * table["dx"]) ** 2)
+    series = table.groupby(SERIES)
+    freedom = series["value"].transform("size") - table.groupby(SERIES)["run"].transform("nunique") - 1
+    table = table.assign(variance=series["rest"].transform("sum") / np.maximum(freedom, 1))
+    ends = table.groupby(keys, as_index=False).agg(
+        end=("end", "mean"), variance=("variance", "first"), size=("end", "size")
+    )
+    ends["end_noise"] = np.sqrt(ends["variance"] / ends["size"])
+    return ends.drop(columns=["variance", "size"])
+
+
+def _planned(rows: pd.DataFrame) -> Array:
+    """Give the tokens at which each row's run ends its schedule, NaN where that is unknown, shape (rows,)."""
+    planned = rows.groupby("run")["tokens_planned"].transform("max").astype("Float64")
+    return np.asarray(planned.to_numpy(dtype=float, na_value=np.nan), dtype=np.float64)

@@ -1,0 +1,301 @@
+"""What the whole forecaster would have said of runs it has not seen: weights, intervals and grades included.
+
+The backtest inside a forecaster (`backtest`) chooses weights and widths, so its own errors flatter it. Here runs are
+taken out of the table before anything is fitted, that backtest too, and only then forecast.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictor import __version__
+from predictor.errors import ForecastError
+from predictor.forecast.backtest import FEWEST_RUNS, run_order
+from predictor.forecast.forecaster import RESAMPLES, fit_forecaster
+from predictor.forecast.methods import METHODS
+from predictor.forecast.panel import Panel, build_panel, choose_family
+from predictor.forecast.target import TaskForecast
+from predictor.results import Results
+
+COMBINATION = "combination"
+# Shares of the runs, those of most compute, that are held out in turn; beside them, the largest run alone.
+HELD_OUT_SHARES = (0.1, 0.25, 0.5)
+# Upper ends of the bands of distance: compute of the held-out run over that of the largest fitted one.
+DISTANCES = (2.0, 5.0, 10.0, 30.0, 100.0)
+LEVELS = ("80", "95")
+
+
+@dataclass(frozen=True)
+class HeldOutForecast:
+    """One forecast beside what was measured.
+
+    Attributes:
+        hold_out: number of runs that were left out together.
+        run: the run that was forecast.
+        ratio: its compute over that of the largest fitted run.
+        truth: its score, as the forecaster would read it from the table.
+        stderr: standard error of that score by its items and checkpoints.
+        forecast: made without it.
+    """
+
+    hold_out: int
+    run: str
+    ratio: float
+    truth: float
+    stderr: float
+    forecast: TaskForecast
+
+    @property
+    def noise_floor(self) -> float:
+        """Expected absolute error of a perfect forecast: the mean of a half-normal, sqrt(2/pi) standard errors."""
+        return float(np.sqrt(2 / np.pi) * self.stderr)
+
+    def inside(self, level: str) -> bool:
+        """Say whether the interval of a level holds the truth."""
+        low, high = self.forecast.intervals[level]
+        return low <= self.truth <= high
+
+    def to_json(self) -> dict[str, Any]:
+        """Give one row of `backtest --json`."""
+        one = self.forecast
+        return {
+            "hold_out": self.hold_out,
+            "run": self.run,
+            "task": one.task,
+            "metric": one.metric,
+            "num_fewshot": one.num_fewshot,
+            "ratio": self.ratio,
+            "forecast": one.median,
+            "truth": self.truth,
+            "noise_floor": self.noise_floor,
+            "intervals": {level: list(one.intervals[level]) for level in LEVELS},
+            "inside": {level: self.inside(level) for level in LEVELS},
+            "grade": one.grade,
+            "by_method": one.by_method,
+        }
+
+
+@dataclass(frozen=True)
+class TrackRecord:
+    """All held-out forecasts of one family.
+
+    Attributes:
+        family: its name.
+        forecasts: one per (hold-out, run, task, number of few-shot examples).
+        record: version, seed, hashes of the inputs, the runs of each hold-out, notes.
+    """
+
+    family: str
+    forecasts: tuple[HeldOutForecast, ...]
+    record: dict[str, Any]
+
+    def frame(self) -> pd.DataFrame:
+        """Give absolute errors in shares, one row per forecast, with a column for each method (NaN where it refused).
+
+        Columns: hold_out, run, task, num_fewshot, grade, ratio, band, noise_floor, inside80, inside95, width80,
+        width95, combination, and the methods that forecast anything.
+        """
+        rows = []
+        for one in self.forecasts:
+            ends = {level: one.forecast.intervals[level] for level in LEVELS}
+            rows.append(
+                {
+                    "hold_out": one.hold_out,
+                    "run": one.run,
+                    "task": one.forecast.task,
+                    "num_fewshot": one.forecast.num_fewshot,
+                    "grade": one.forecast.grade,
+                    "ratio": one.ratio,
+                    "band": band(one.ratio),
+                    "noise_floor": one.noise_floor,
+                    **{f"inside{level}": one.inside(level) for level in LEVELS},
+                    **{f"width{level}": ends[level][1] - ends[level][0] for level in LEVELS},
+                    COMBINATION: abs(one.forecast.median - one.truth),
+                    **{name: abs(value - one.truth) for name, value in one.forecast.by_method.items()},
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def methods(self) -> list[str]:
+        """Name the combination and the methods that forecast anything, in the order of the library."""
+        used = {name for one in self.forecasts for name in one.forecast.by_method}
+        return [COMBINATION, *(name for name in METHODS if name in used)]
+
+    def by_distance(self) -> list[dict[str, Any]]:
+        """Summarise by band of distance, nearest first, and over all of them (`band` is then `all`)."""
+        frame = self.frame()
+        bands = [(label, frame[frame["band"] == label]) for label in BANDS]
+        return [self._summary({"band": label}, rows) for label, rows in [*bands, ("all", frame)] if len(rows)]
+
+    def by_task(self) -> list[dict[str, Any]]:
+        """Summarise by benchmark, with the number of forecasts of each grade."""
+        frame = self.frame()
+        of_task = [(one.forecast.task, one.forecast.num_fewshot) for one in self.forecasts]
+        answers = []
+        for task, shots in dict.fromkeys(of_task):
+            rows = frame[[one == (task, shots) for one in of_task]]
+            grades = {str(letter): int(n) for letter, n in rows["grade"].value_counts().sort_index().items()}
+            answers.append({**self._summary({"task": task, "num_fewshot": shots}, rows), "grades": grades})
+        return answers
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object of `backtest --json`; errors, floors and widths are shares."""
+        return {
+            "family": self.family,
+            "summary": {"by_distance": self.by_distance(), "by_task": self.by_task()},
+            "forecasts": [one.to_json() for one in self.forecasts],
+            "record": self.record,
+        }
+
+    def _summary(self, key: Mapping[str, Any], rows: pd.DataFrame) -> dict[str, Any]:
+        return {
+            **key,
+            "forecasts": len(rows),
+            "noise_floor": float(rows["noise_floor"].mean()),
+            "coverage": {level: float(rows[f"inside{level}"].mean()) for level in LEVELS},
+            "width": {level: float(rows[f"width{level}"].mean()) for level in LEVELS},
+            "errors": {
+                name: {"mean": float(rows[name].mean()), "forecasts": int(rows[name].notna().sum())}
+                for name in self.methods()
+                if rows[name].notna().any()
+            },
+        }
+
+
+def band(ratio: float) -> str:
+    """Name the band of distance that a ratio of compute lies in, as `up to 5x`."""
+    return BANDS[int(np.searchsorted(DISTANCES, ratio))]
+
+
+BANDS = (*(f"up to {limit:.0f}x" for limit in DISTANCES), f"over {DISTANCES[-1]:.0f}x")
+
+
+def choose_hold_outs(panel: Panel, count: int | None = None) -> list[tuple[str, ...]]:
+    """Name the runs that each hold-out leaves out, those of most compute, the fewest first.
+
+    Args:
+        panel: the family's observations.
+        count: hold out this many; the largest one, about a tenth, a quarter and half of the runs where None.
+
+    Raises:
+        ForecastError: fewer than three runs would remain.
+    """
+    runs = len(panel.runs)
+    counts = {1, *(round(share * runs) for share in HELD_OUT_SHARES)} - {0} if count is None else {count}
+    possible = sorted(one for one in counts if one <= runs - FEWEST_RUNS)
+    if not possible:
+        most = runs - FEWEST_RUNS
+        raise ForecastError(
+            f"family {panel.family} has {runs} runs: holding out {min(counts)} leaves {max(runs - min(counts), 0)}, "
+            f"and {FEWEST_RUNS} are needed to forecast from",
+            f"hold out at most {most}" if most > 0 else "score more runs or name another --family",
+        )
+    order = run_order(panel)
+    return [tuple(panel.runs[number] for number in order[runs - one :]) for one in possible]
+
+
+def forecast_held_out(
+    results: Results,
+    panel: Panel,
+    held: Sequence[str],
+    *,
+    tasks: Iterable[str] | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> list[HeldOutForecast]:
+    """Forecast the last checkpoint of each held-out run from the other runs alone.
+
+    Args:
+        results: all scores.
+        panel: the family's observations with the held-out runs, for the truth.
+        held: names of the runs to leave out.
+        tasks: benchmarks to forecast; all where None.
+        seed: of the resampling.
+        resamples: as of `fit_forecaster`.
+
+    Raises:
+        ForecastError: the remaining runs carry no forecast.
+    """
+    left = replace(results, evals=results.evals[~results.evals["run"].isin(held)])
+    forecaster = fit_forecaster(left, family=panel.family, tasks=tasks, seed=seed, resamples=resamples)
+    position = {(one.task, one.num_fewshot): row for row, one in enumerate(panel.series)}
+    answers = []
+    for run in held:
+        index = np.flatnonzero(panel.run == panel.runs.index(run))
+        last = int(index[np.argmax(panel.tokens[index])])
+        answer = forecaster.predict(panel.params[last], panel.tokens[last])
+        for one in answer.forecasts:
+            row = position[one.task, one.num_fewshot]
+            truth, stderr = float(panel.score[row, last]), float(panel.stderr[row, last])
+            if np.isfinite(truth):
+                ratio = float(answer.record["compute_ratio"])
+                answers.append(HeldOutForecast(len(held), run, ratio, truth, stderr, one))
+    return answers
+
+
+def track_record(
+    results: Results,
+    *,
+    family: str | None = None,
+    tasks: Iterable[str] | None = None,
+    hold_out: int | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+    progress: Callable[[int], AbstractContextManager[Callable[[str], None]]] | None = None,
+) -> TrackRecord:
+    """Hold out the largest runs, several numbers of them in turn, and forecast them from the others.
+
+    Args:
+        results: scores of the ladder.
+        family: whose runs; the family with the most where None.
+        tasks: benchmarks to forecast; all where None.
+        hold_out: hold out only this many runs (see `choose_hold_outs`).
+        seed: of the resampling.
+        resamples: as of `fit_forecaster`.
+        progress: opened with the number of hold-outs; gives what is called with a line after each.
+
+    Raises:
+        UnknownNameError: a family or task that is not there.
+        ForecastError: too few runs remain, or no held-out run was scored on the benchmarks asked for.
+    """
+    wanted = None if tasks is None else [results.task(name).task for name in tasks]
+    chosen, note = choose_family(results, family)
+    panel = build_panel(results, chosen)
+    hold_outs = choose_hold_outs(panel, hold_out)
+    forecasts: list[HeldOutForecast] = []
+    notes = [*results.notes, *([note] if note else [])]
+    with progress(len(hold_outs)) if progress else nullcontext(_silent) as done:
+        for held in hold_outs:
+            try:
+                answers = forecast_held_out(results, panel, held, tasks=wanted, seed=seed, resamples=resamples)
+            except ForecastError as error:
+                if len(hold_outs) == 1:
+                    raise
+                notes.append(f"nothing could be forecast without the {len(held)} largest runs: {error.message}")
+                answers = []
+            forecasts += answers
+            done(f"{len(held)} of {len(panel.runs)} runs held out, {len(answers)} scores forecast")
+    if not forecasts:
+        raise ForecastError(
+            f"no held-out run of family {chosen} of {results.path} has a score that could be forecast",
+            "name other --tasks or hold out more runs",
+        )
+    record = {
+        "version": __version__,
+        "seed": seed,
+        "resamples": resamples,
+        "inputs": results.inputs,
+        "hold_outs": [sorted(held) for held in hold_outs],
+        "notes": notes,
+    }
+    return TrackRecord(chosen, tuple(forecasts), record)
+
+
+def _silent(line: str) -> None:
+    """Tell nobody."""
