@@ -17,11 +17,19 @@ COMMANDS = {
     "demo": "demo",
     "evaluate": "evaluate",
     "status": "status",
+    "retry": "retry",
+    "prefetch": "prefetch",
     "forecast": "forecast",
     "query": "query",
     "report": "report",
+    "backtest": "backtest",
+    "track": "track",
+    "serve": "serve",
     "import": "import_",
+    "store": "store",
     "laws": "laws",
+    "difficulty": "difficulty",
+    "subset": "subset",
 }
 
 

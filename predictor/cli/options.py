@@ -33,6 +33,24 @@ class Quantity(click.ParamType):
 QUANTITY = Quantity()
 
 
+class Duration(click.ParamType):
+    """A time as `90s`, `10m` or `2h`."""
+
+    name = "time"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """Read it as seconds."""
+        from predictor.scheduling import parse_duration
+
+        try:
+            return parse_duration(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+DURATION = Duration()
+
+
 class TaskList(click.ParamType):
     """Names separated by commas."""
 

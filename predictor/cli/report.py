@@ -15,6 +15,7 @@ from predictor.quantity import format_quantity, parse_quantity
 @results_option()
 @target_options
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to report on (default: all).")
+@click.option("--clusters", is_flag=True, help="Draw the clusters of the benchmarks' items, where items were kept.")
 @click.option(
     "--out", type=click.Path(path_type=Path), required=True, metavar="report.html", help="The HTML file to write."
 )
@@ -26,6 +27,7 @@ def command(
     method: str,
     seed: int,
     tasks: tuple[str, ...] | None,
+    clusters: bool,
     out: Path,
 ) -> None:
     """Write a report about the scores of a model that has not been trained.
@@ -38,15 +40,19 @@ def command(
       predictor report --results store/ --params 7B --tokens 300B --out report.html
       predictor report --results evals.parquet --family base --params 7e9 --tokens 1.4T --out report.html
       predictor report --results evals.csv --params 7B --tokens 300B --tasks arc_easy,piqa --out report.html
+      predictor report --results store/ --params 7B --tokens 300B --clusters --out report.html
     """
+    from predictor.difficulty import analyse_tasks
     from predictor.forecast import fit_forecaster
     from predictor.report import check_destination, write_report
     from predictor.results import read_results
 
     check_destination(out)
-    forecaster = fit_forecaster(read_results(results), family=family, tasks=tasks, method=method, seed=seed)
-    line = _command_line(results, params, tokens, family, method, seed, tasks)
-    path = write_report(forecaster, params, tokens, out, command=line)
+    results_table = read_results(results)
+    forecaster = fit_forecaster(results_table, family=family, tasks=tasks, method=method, seed=seed)
+    line = _command_line(results, params, tokens, family, method, seed, tasks, clusters)
+    items = analyse_tasks(results_table, forecaster.panel.family, tasks) if clusters else None
+    path = write_report(forecaster, params, tokens, out, command=line, clusters=items)
     click.echo(f"written to {path}", err=True)
 
 
@@ -58,6 +64,7 @@ def _command_line(
     method: str,
     seed: int,
     tasks: tuple[str, ...] | None,
+    clusters: bool,
 ) -> str:
     """Write the command that makes the report again; where it was written to is no part of what it says."""
     words = ["predictor", "report", "--results", str(results)]
@@ -66,6 +73,7 @@ def _command_line(
     words += ["--params", _exactly(params), "--tokens", _exactly(tokens)]
     if tasks is not None:
         words += ["--tasks", ",".join(tasks)]
+    words += ["--clusters"] if clusters else []
     words += ["--method", method, "--seed", str(seed), "--out", "report.html"]
     return shlex.join(words)
 

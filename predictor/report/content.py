@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pandas as pd
 from markupsafe import Markup
 
+from predictor.difficulty import ClusterAnalysis
 from predictor.forecast import METHODS, Forecast, Forecaster, TaskForecast
 from predictor.report.evidence import (
     COMBINATION,
@@ -22,7 +25,8 @@ from predictor.report.evidence import (
     rows_by_trust,
     with_combination,
 )
-from predictor.report.figures import benchmark_figure, interval_bar
+from predictor.report.figures import backtest_figure, benchmark_figure, clusters_figure, interval_bar
+from predictor.report.sensitivity import FACTORS, forecast_grid
 from predictor.report.wording import NOT_FORECASTABLE, compute, grade_letters, interval, percent, shots, times
 
 
@@ -52,6 +56,8 @@ class Benchmark:
         methods: what went into it.
         combined: the backtest of the combination, or None.
         figure: the plotly figure.
+        clusters: a figure of its items' clusters, or None.
+        clusters_caption: that figure in words.
     """
 
     anchor: str
@@ -63,6 +69,8 @@ class Benchmark:
     methods: tuple[MethodLine, ...]
     combined: Errors | None
     figure: dict[str, Any]
+    clusters: dict[str, Any] | None = None
+    clusters_caption: str = ""
 
 
 @dataclass(frozen=True)
@@ -81,6 +89,9 @@ class Report:
         backtest: heading -> errors of the methods.
         common: what the reasons of all grades A to E begin with, said once instead of in every line.
         warnings: what to know before relying on the numbers.
+        tested: forecast against truth of the held-out runs, drawn, or None where none could be held out.
+        factors: factors of the target's parameters and tokens of the what-if.
+        what_if: by factor of parameters, by factor of tokens, in the order of the page: median and 80 % interval.
         command: what makes the report again, or empty.
     """
 
@@ -95,6 +106,9 @@ class Report:
     backtest: tuple[tuple[str, list[Errors]], ...]
     common: str
     warnings: tuple[str, ...]
+    tested: dict[str, Any] | None
+    factors: tuple[float, ...]
+    what_if: list[list[list[list[float] | None]]]
     command: str
 
     @property
@@ -103,11 +117,18 @@ class Report:
         return self.firm + self.unsure
 
 
-def build_report(forecaster: Forecaster, params: float, tokens: float, command: str = "") -> Report:
-    """Forecast a target and collect what a reader needs to judge it."""
+def build_report(
+    forecaster: Forecaster,
+    params: float,
+    tokens: float,
+    command: str = "",
+    clusters: Mapping[str, ClusterAnalysis] | None = None,
+) -> Report:
+    """Forecast a target and collect what a reader needs to judge it; `clusters` are those of the tasks' items."""
+    items = clusters or {}
     forecast = forecaster.predict(params, tokens)
     curves = forecaster.curves(params, tokens)
-    history = with_combination(forecaster, forecast)
+    history = with_combination(forecaster)
     hold_outs = list_hold_outs(history)
     runs = list_runs(forecaster)
     order = sorted(range(len(curves)), key=lambda i: _place(forecast.forecasts[i]))
@@ -127,6 +148,8 @@ def build_report(forecaster: Forecaster, params: float, tokens: float, command: 
                 methods=_methods(one, {error.method: error for error in errors}),
                 combined=next((error for error in errors if error.method == COMBINATION), None),
                 figure=benchmark_figure(forecaster.panel, row, one, curves[index], forecast.target),
+                clusters=clusters_figure(items[one.task]) if one.task in items else None,
+                clusters_caption=_clusters_caption(items[one.task]) if one.task in items else "",
             )
         )
     firm, unsure = rows_by_trust(forecaster, forecast)
@@ -147,8 +170,27 @@ def build_report(forecaster: Forecaster, params: float, tokens: float, command: 
         backtest=tuple((heading, errors) for heading, errors in backtest if errors),
         common=_common(forecast),
         warnings=tuple(list_warnings(forecaster, forecast)),
+        tested=_tested(forecaster, history, set(firm)),
+        factors=FACTORS,
+        what_if=[
+            [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
+        ],
         command=command,
     )
+
+
+def _tested(forecaster: Forecaster, history: pd.DataFrame, firm: set[int]) -> dict[str, Any] | None:
+    """Draw the combination's forecasts of held-out runs against the truth; one method alone is its own combination."""
+    method = COMBINATION if (history["method"] == COMBINATION).any() else None
+    rows = history[history["method"] == method] if method else history
+    if rows.empty:
+        return None
+    labels = [
+        f"{run}, {forecaster.panel.series[int(row)].label}"
+        for run, row in zip(rows["run"], rows["series"], strict=True)
+    ]
+    points = rows.assign(label=labels, forecast=rows["truth"] + rows["error"], firm=rows["series"].isin(firm))
+    return backtest_figure(points)
 
 
 def _place(one: TaskForecast) -> tuple[str, str, int, str]:
@@ -184,6 +226,15 @@ def _caption(forecaster: Forecaster, row: int, one: TaskForecast, forecast: Fore
         f"{percent(panel.score[row, most])} ({panel.runs[panel.run[most]]})"
     )
     return f"{text}; chance is {percent(one.chance)}." if one.chance is not None else f"{text}."
+
+
+def _clusters_caption(found: ClusterAnalysis) -> str:
+    """Tell the figure of the clusters in words."""
+    tally = Counter({one.verdict: 0 for one in found.clusters})
+    for one in found.clusters:
+        tally[one.verdict] += one.size
+    told = ", ".join(f"{count} items: {verdict}" for verdict, count in tally.most_common())
+    return f"Clusters of its items by difficulty, drawn solid where they extrapolate. {told}."
 
 
 def _reasons(forecast: Forecast) -> tuple[tuple[str, int], ...]:

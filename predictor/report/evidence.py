@@ -79,35 +79,27 @@ def list_hold_outs(history: pd.DataFrame) -> list[HoldOut]:
     return found
 
 
-def with_combination(forecaster: Forecaster, forecast: Forecast) -> pd.DataFrame:
+def with_combination(forecaster: Forecaster) -> pd.DataFrame:
     """Give the backtest of the series that are reported, with the combination as one more method.
 
-    It combines with the weights of this report's forecasts, so it says how they would have done, not how weights chosen
-    without the held-out runs would have done.
+    Its weights are those of the whole backtest, so it says how they would have done, not how weights chosen without the
+    held-out runs would have done.
 
     Returns:
-        columns `held_out`, `run`, `ratio`, `series`, `method`, `absolute` (absolute error, in shares).
+        columns `held_out`, `run`, `ratio`, `series`, `method`, `truth`, `error`, `absolute` (error, in shares).
     """
     history = forecaster.history
     history = history[history["series"].isin(forecaster.rows)]
-    table = history.assign(error=history["forecast"].astype(float) - history["truth"].astype(float))
-    keys = ["held_out", "run", "ratio", "series"]
-    weights = {
-        (row, name): weight
-        for row, one in zip(forecaster.rows, forecast.forecasts, strict=True)
-        for name, weight in one.methods.items()
-    }
-    weight = [
-        weights.get((int(row), str(name)), 0.0) for row, name in zip(table["series"], table["method"], strict=True)
-    ]
-    table = table.assign(weight=weight, product=np.array(weight) * table["error"].to_numpy(float))
-    sums = table.groupby(keys, sort=True)[["weight", "product"]].sum().reset_index()
-    sums = sums[sums["weight"] > 0]
-    combined = sums.assign(method=COMBINATION, error=sums["product"] / sums["weight"])
+    parts = [history]
     # One method alone is its own combination.
-    parts = [table, combined] if len(set(table["method"])) > 1 else [table]
-    both = pd.concat([part[[*keys, "method", "error"]] for part in parts], ignore_index=True)
-    return both.assign(absolute=both["error"].abs()).drop(columns="error")
+    if len(set(history["method"])) > 1:
+        combined = forecaster.combination.held_out_forecasts(history)
+        counts = history.drop_duplicates("hold_out").set_index("hold_out")["held_out"]
+        parts.append(combined.assign(method=COMBINATION, held_out=combined["hold_out"].map(counts)))
+    both = pd.concat(parts, ignore_index=True)
+    error = both["forecast"].astype(float) - both["truth"].astype(float)
+    both = both.assign(truth=both["truth"].astype(float), error=error, absolute=error.abs())
+    return both[["held_out", "run", "ratio", "series", "method", "truth", "error", "absolute"]]
 
 
 def errors_by_method(backtest: pd.DataFrame, hold_outs: list[HoldOut]) -> list[Errors]:

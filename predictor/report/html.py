@@ -1,4 +1,4 @@
-"""Render a report as one HTML file with everything inside."""
+"""Render a page as one HTML file with everything inside."""
 
 from __future__ import annotations
 
@@ -18,24 +18,42 @@ from predictor.report import wording
 from predictor.report.content import Report
 from predictor.report.figures import COLOURS
 
-TEMPLATE = "template.html.j2"
-
 
 def render_html(report: Report) -> str:
-    """Render the page. It loads nothing: style, script, plotly and the figures' data are part of the text."""
+    """Render the report's page."""
     figures = {one.anchor: one.figure for one in report.benchmarks}
+    figures |= {f"{one.anchor}-clusters": one.clusters for one in report.benchmarks if one.clusters is not None}
+    figures |= {"tested": report.tested} if report.tested else {}
+    return render(
+        "report.html.j2",
+        figures,
+        scripts=("tables.js", "plots.js", "whatif.js"),
+        what_if=Markup(json.dumps(report.what_if, separators=(",", ":"))),
+        report=report,
+        target=report.forecast.target,
+        record=report.forecast.record,
+    )
+
+
+def render(template: str, figures: dict[str, Any], scripts: tuple[str, ...], **content: Any) -> str:
+    """Render a page that loads nothing: style, scripts, plotly and the figures' data are part of the text.
+
+    Args:
+        template: its name; it extends `base.html.j2`.
+        figures: name -> plotly figure as plain data.
+        scripts: files beside this one.
+        content: what the template says; `record` with the version is needed.
+    """
     return (
-        _environment()
-        .get_template(TEMPLATE)
+        page_environment("predictor.report", "", keep_trailing_newline=True)
+        .get_template(template)
         .render(
-            report=report,
-            target=report.forecast.target,
-            record=report.forecast.record,
+            **content,
             style=Markup(_beside("report.css")),
-            script=Markup(_beside("report.js")),
+            scripts=[Markup(_beside(name)) for name in scripts],
             plotly=_plotly(),
             figures=pack(json.dumps(figures, ensure_ascii=False, separators=(",", ":"), allow_nan=False)),
-            colours=pack(json.dumps(dict(COLOURS.values()))),
+            colours=packed_colours(),
         )
     )
 
@@ -63,14 +81,21 @@ def _beside(name: str) -> str:
 
 
 @lru_cache(maxsize=1)
-def _environment() -> jinja2.Environment:
+def packed_colours() -> Markup:
+    """Pack the colours that a page needs to turn its light figures dark."""
+    return pack(json.dumps(dict(COLOURS.values())))
+
+
+@lru_cache
+def page_environment(package: str, folder: str, keep_trailing_newline: bool = False) -> jinja2.Environment:
+    """Make what renders the templates in a package's folder: escaped, strict, with the filters that all pages share."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("predictor.report", ""),
+        loader=jinja2.PackageLoader(package, folder),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
-        keep_trailing_newline=True,
+        keep_trailing_newline=keep_trailing_newline,
     )
     filters: dict[str, Any] = {
         "percent": wording.percent,

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from pathlib import Path
 
+from predictor.difficulty import ClusterAnalysis
 from predictor.errors import InputError
 from predictor.forecast import Forecaster
 from predictor.report.content import build_report
@@ -12,7 +14,14 @@ from predictor.report.html import render_html
 from predictor.results.files import write_text_atomically
 
 
-def write_report(forecaster: Forecaster, params: float, tokens: float, out: str | Path, command: str = "") -> Path:
+def write_report(
+    forecaster: Forecaster,
+    params: float,
+    tokens: float,
+    out: str | Path,
+    command: str = "",
+    clusters: Mapping[str, ClusterAnalysis] | None = None,
+) -> Path:
     """Forecast a target and write the report about it as one HTML file that opens offline.
 
     The same inputs give the same bytes: nothing in the file depends on the time or the place.
@@ -23,6 +32,7 @@ def write_report(forecaster: Forecaster, params: float, tokens: float, out: str 
         tokens: its training tokens D.
         out: the file to write; one that is there is replaced once the new one is complete.
         command: what a reader can run to make the report again; shown as it is.
+        clusters: task -> the clusters of its items, whose curves are drawn beside its forecast.
 
     Returns:
         the path written.
@@ -31,7 +41,7 @@ def write_report(forecaster: Forecaster, params: float, tokens: float, out: str 
         InputError: the file cannot be written there.
     """
     path = check_destination(out)
-    write_text_atomically(path, render_html(build_report(forecaster, params, tokens, command)))
+    write_text_atomically(path, render_html(build_report(forecaster, params, tokens, command, clusters)))
     return path
 
 

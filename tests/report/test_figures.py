@@ -7,8 +7,10 @@ import plotly.graph_objects as go
 import pytest
 from known_ladder import PARAMS, TOKENS
 
+from predictor.difficulty import analyse, item_table
 from predictor.forecast import Forecaster
-from predictor.report.figures import COLOURS, benchmark_figure, interval_bar
+from predictor.report.figures import COLOURS, benchmark_figure, clusters_figure, interval_bar
+from predictor.results import read_results
 
 
 @pytest.fixture(scope="module")
@@ -74,3 +76,13 @@ def test_the_bar_puts_the_median_where_it_belongs(forecaster: Forecaster) -> Non
     assert f'class="bar-median" x1="{200 * forecast.median:.1f}"' in drawing
     assert 'class="bar-chance" x1="50.0"' in drawing
     assert np.isfinite(forecast.median)
+
+
+def test_clusters_of_items_are_drawn_solid_where_they_extrapolate(testbed):
+    found = analyse(item_table(read_results(testbed("gemstones")), "openbookqa"), "quantiles")
+    figure = clusters_figure(found)
+    assert len(figure["data"]) == len(found.clusters)
+    dashes = ["solid" if one.kept else "dot" for one in found.clusters]
+    assert [trace["line"]["dash"] for trace in figure["data"]] == dashes
+    order = np.argsort(found.table.flops[found.observations], kind="stable")
+    assert figure["data"][0]["y"] == pytest.approx(100 * found.clusters[0].curve[order], abs=0.01)

@@ -137,6 +137,18 @@ def test_figures_follow_the_colour_scheme(open_page: Callable[..., Any], report:
     page.locator(curve.format("0, 114, 178")).wait_for(state="attached")
 
 
+def test_what_if_shows_the_forecast_of_the_other_target(
+    open_page: Callable[..., Any], report: Path, forecaster: Forecaster
+) -> None:
+    page = open_page(report)
+    page.get_by_label("Tokens").select_option("3")
+    first = page.locator("#what-if-table tbody tr").first
+    task = first.locator("a").inner_text()
+    known = next(one for one in forecaster.predict(PARAMS, 2 * TOKENS).forecasts if one.task == task)
+    assert first.locator("[data-part=then]").inner_text() == f"{100 * known.median:.1f}\N{NO-BREAK SPACE}%"
+    assert "(2×)" in page.locator("#what-if-told").inner_text()
+
+
 def test_every_figure_has_its_numbers_as_text(open_page: Callable[..., Any], report: Path) -> None:
     page = open_page(report)
     described = page.locator(".figures figure").evaluate_all(
@@ -150,10 +162,10 @@ def test_printing_draws_figures_that_were_never_seen(open_page: Callable[..., An
     page = open_page(report, color_scheme="dark")
     see_first_figure(page)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator(".plot.drawn").count() == 10
+    assert page.locator(".plot.drawn").count() == 11
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     see_first_figure(page)
-    assert page.locator(".plot.drawn").count() < 10
+    assert page.locator(".plot.drawn").count() < 11
 
 
 @pytest.mark.skipif(not TESTBED.exists(), reason="the published Pythia scores are not beside this checkout")

@@ -1,0 +1,60 @@
+"""One benchmark along training: a line per run."""
+
+from __future__ import annotations
+
+import html
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from predictor.quantity import format_quantity
+from predictor.report.figures.style import LIGHT, axis, base_layout, log_axis, significant
+
+# From this many checkpoints of a run on, its points are left out and the line stays.
+_CROWDED = 40
+
+
+def runs_figure(rows: pd.DataFrame, chance: float | None, is_loss: bool) -> dict[str, Any]:
+    """Draw scores against training tokens, the larger the model the more opaque its line.
+
+    Args:
+        rows: columns run, params, tokens, value.
+        chance: the score of guessing, or None.
+        is_loss: whether values are losses; shares are drawn in percent.
+
+    Returns:
+        a plotly figure as plain `data` and `layout`, in the colours for light backgrounds.
+    """
+    rows = rows[rows["tokens"] > 0].sort_values(["params", "run", "tokens"])
+    sizes = sorted(rows["params"].unique())
+    factor, digits = (1.0, 4) if is_loss else (100.0, 2)
+    traces = []
+    for run, part in rows.groupby("run", sort=False):
+        size = int(part["params"].iloc[0])
+        rank = (sizes.index(size) + 1) / len(sizes)
+        traces.append(
+            {
+                "type": "scatter",
+                "mode": "lines" if len(part) > _CROWDED else "lines+markers",
+                "name": html.escape(str(run)),
+                "x": significant(part["tokens"].to_numpy(float)),
+                "y": [round(factor * float(value), digits) for value in part["value"]],
+                "opacity": round(0.25 + 0.75 * rank, 2),
+                "line": {"color": LIGHT["curve"], "width": 1.6},
+                "marker": {"color": LIGHT["curve"], "size": 4},
+                "hovertemplate": (
+                    f"<b>{html.escape(str(run))}</b>, {format_quantity(size)} parameters<br>"
+                    "%{y} at %{x:.3s} tokens<extra></extra>"
+                ),
+            }
+        )
+    layout = base_layout()
+    tokens = rows["tokens"].to_numpy(float) if len(rows) else np.array([1.0, 10.0])
+    layout["xaxis"] = log_axis(tokens, "training tokens")
+    layout["yaxis"] = axis("loss" if is_loss else "", nticks=6, **({} if is_loss else {"ticksuffix": " %"}))
+    if chance is not None:
+        line = {"color": LIGHT["quiet"], "width": 1.2, "dash": "dash"}
+        level = round(100 * chance, 2)
+        layout["shapes"] = [{"type": "line", "xref": "paper", "x0": 0, "x1": 1, "y0": level, "y1": level, "line": line}]
+    return {"data": traces, "layout": layout}

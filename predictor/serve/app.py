@@ -1,0 +1,189 @@
+"""The web application: routes, the token, and answers to whatever is asked."""
+
+from __future__ import annotations
+
+import gzip
+import hmac
+import json
+from functools import lru_cache
+from importlib.resources import files
+from typing import Any
+
+import plotly.offline
+from starlette.applications import Starlette
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.middleware import Middleware
+from starlette.middleware.gzip import GZipMiddleware
+from starlette.middleware.trustedhost import TrustedHostMiddleware
+from starlette.requests import Request
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, RedirectResponse, Response
+from starlette.routing import Route
+from starlette.types import ASGIApp, Receive, Scope, Send
+
+from predictor.errors import PredictorError, UnknownNameError
+from predictor.report.html import pack, packed_colours, page_environment
+from predictor.serve import pages
+from predictor.serve.snapshot import Source
+
+COOKIE = "predictor-token"
+LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self' 'unsafe-inline'; style-src 'self' 'unsafe-inline'; img-src data: blob:; "
+        "connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+}
+
+
+def make_app(source: Source, token: str | None = None) -> Starlette:
+    """Make the application over results that `source` keeps up to date; it only reads.
+
+    Args:
+        source: started already.
+        token: what a visitor must bring, as `?token=` once, or as a bearer token; nobody is asked where None, and then
+            only requests to this machine's own names are answered.
+    """
+    routes = [
+        Route("/", _page("overview.html.j2", lambda request: pages.overview(source), source)),
+        Route("/runs/{name:path}", _page("run.html.j2", lambda request: _run(source, request), source)),
+        Route("/benchmarks", _page("benchmarks.html.j2", lambda request: {"tasks": source.snapshot.tasks}, source)),
+        Route("/benchmarks/{name:path}", _page("benchmark.html.j2", lambda request: _task(source, request), source)),
+        Route("/forecast", _page("forecast.html.j2", lambda request: _forecast(source, request), source)),
+        Route("/progress", _page("progress.html.j2", lambda request: {"progress": source.progress()}, source)),
+        Route("/progress.json", _progress(source)),
+        Route("/static/{name}", _static),
+    ]
+    middleware = [Middleware(GZipMiddleware, minimum_size=2000)]
+    if token is None:
+        # A page on the web that points its own name at this machine must not read what is here.
+        middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False))
+    else:
+        middleware.insert(0, Middleware(TokenGate, token=token))
+    handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _failure}
+    app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
+    app.state.source = source
+    return app
+
+
+class TokenGate:
+    """Lets nobody in without the token, and says nothing else to them.
+
+    Args:
+        app: what it guards.
+        token: the secret.
+    """
+
+    def __init__(self, app: ASGIApp, token: str) -> None:
+        self.app = app
+        self.token = token
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or let the application answer."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        request = Request(scope)
+        bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
+        if self._fits(bearer) or self._fits(request.cookies.get(COOKIE, "")):
+            await self.app(scope, receive, send)
+            return
+        response: Response
+        if self._fits(request.query_params.get("token", "")):
+            # Out of the address line, where it would be copied and logged.
+            response = RedirectResponse(str(request.url.path), status_code=303, headers={"Cache-Control": "no-store"})
+            response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
+        else:
+            response = PlainTextResponse("A token is needed; it was printed when the server started.\n", 401)
+        await response(scope, receive, send)
+
+    def _fits(self, given: str) -> bool:
+        return hmac.compare_digest(given.encode(), self.token.encode())
+
+
+def _page(template: str, content: Any, source: Source) -> Any:
+    async def answer(request: Request) -> Response:
+        try:
+            found = await run_in_threadpool(content, request)
+        except UnknownNameError as error:
+            return _render("error.html.j2", source, request, 404, error=error)
+        except PredictorError as error:
+            return _render("error.html.j2", source, request, 400, error=error)
+        return await run_in_threadpool(_render, template, source, request, 200, **found)
+
+    return answer
+
+
+def _run(source: Source, request: Request) -> dict[str, Any]:
+    text = request.query_params.get("page", "1")
+    page = int(text) if text.isascii() and text.isdigit() and len(text) < 8 else 1
+    return pages.run_page(source.snapshot, request.path_params["name"], page)
+
+
+def _task(source: Source, request: Request) -> dict[str, Any]:
+    return pages.task_page(source.snapshot, request.path_params["name"], request.query_params.get("family"))
+
+
+def _forecast(source: Source, request: Request) -> dict[str, Any]:
+    return pages.forecast_page(source, dict(request.query_params))
+
+
+def _progress(source: Source) -> Any:
+    async def answer(request: Request) -> Response:
+        progress = await run_in_threadpool(source.progress)
+        return JSONResponse({"counts": progress.counts, "runs": progress.by_run}, headers=_HEADERS)
+
+    return answer
+
+
+async def _static(request: Request) -> Response:
+    name = request.path_params["name"]
+    kinds = {"css": "text/css", "js": "text/javascript"}
+    if name == "plotly.js":
+        headers = {"Content-Encoding": "gzip", "Cache-Control": "private, max-age=86400"}
+        return Response(_plotly(), media_type=kinds["js"], headers=headers)
+    if name in ("report.css", "plots.js"):
+        text = files("predictor.report").joinpath(name).read_text(encoding="utf-8")
+    elif name == "serve.css":
+        text = files("predictor.serve").joinpath(name).read_text(encoding="utf-8")
+    else:
+        raise HTTPException(404)
+    return Response(text, media_type=kinds[name.rsplit(".", 1)[-1]], headers={"Cache-Control": "private, max-age=300"})
+
+
+@lru_cache(maxsize=1)
+def _plotly() -> bytes:
+    return gzip.compress(plotly.offline.get_plotlyjs().encode(), compresslevel=6, mtime=0)
+
+
+async def _http_error(request: Request, error: Exception) -> Response:
+    code = error.status_code if isinstance(error, HTTPException) else 500
+    said = {404: "there is no such page", 405: "this page only shows, nothing can be sent to it"}
+    problem = PredictorError(said.get(code, "the request was not understood"), "go back to the runs")
+    return _render("error.html.j2", request.app.state.source, request, code, error=problem)
+
+
+async def _failure(request: Request, error: Exception) -> Response:
+    return PlainTextResponse("Something went wrong on the server; its log says what.\n", 500)
+
+
+def _render(template: str, source: Source, request: Request, code: int, **content: Any) -> Response:
+    figures = content.pop("figures", {})
+    packed = pack(json.dumps(figures, ensure_ascii=False, separators=(",", ":"), allow_nan=False)) if figures else None
+    text = (
+        page_environment("predictor.serve", "templates")
+        .get_template(template)
+        .render(
+            **content,
+            results=source.path.name or str(source.path),
+            read_at=source.snapshot.read_at,
+            trouble=source.trouble,
+            path=request.url.path,
+            packed_figures=packed,
+            packed_colours=packed_colours(),
+        )
+    )
+    return HTMLResponse(text, code, headers=_HEADERS)

@@ -1,0 +1,72 @@
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+
+
+@pytest.fixture
+def runs(tmp_path):
+    """Write four runs with checkpoints; the last is as far as asked, and broken if asked."""
+
+    def write(steps=12, broken=False):
+        random = np.random.default_rng(0)
+        rows = []
+        for number, params in enumerate([1e7, 3e7, 9e7, 2.7e8]):
+            for step in range(1, (steps if number == 3 else 12) + 1):
+                tokens = 20 * params * step / 12
+                for task in range(6):
+                    share = 0.25 + 0.6 / (1 + 10 ** (0.5 * (17.6 + 0.2 * task - np.log10(6 * params * tokens))))
+                    if broken and number == 3 and step > 7:
+                        share = 0.25 + 0.4 * (share - 0.25)
+                    value = float(np.clip(share + 0.008 * random.standard_normal(), 0, 1))
+                    at = {"run": f"run-{number}", "params": int(params), "tokens": int(tokens), "step": step}
+                    rows.append({**at, "task": f"task_{task}", "metric": "acc", "value": value})
+        frame = pd.DataFrame(rows).assign(family="drawn", n_items=2000)
+        frame.assign(tokens_planned=frame["params"] * 20).to_parquet(tmp_path / "evals.parquet")
+        return tmp_path / "evals.parquet"
+
+    return write
+
+
+def test_a_good_run_is_shown_and_exits_with_zero(predictor, runs):
+    done = predictor("track", "--results", runs(8), "--run", "run-3")
+    assert "on its path" in done.stdout
+    assert done.stdout.count("task_") == 6
+    assert "(67 %)" in done.stdout
+
+
+def test_an_alarm_exits_with_three_and_says_from_when(predictor, runs, tmp_path):
+    arguments = ("track", "--results", runs(broken=True), "--run", "run-3")
+    done = predictor(*arguments, "--json", "t.json", "--html", "t.html", expect=3)
+    assert "ALARM: the benchmarks" in done.stdout
+    told = json.loads((tmp_path / "t.json").read_text())
+    assert told["alarm"] is True
+    assert told["alarms"][0]["raised"] == pytest.approx(2.7e8 * 20 * 8 / 12, rel=1e-6)
+    page = (tmp_path / "t.html").read_text()
+    assert "off its path" in page
+    assert page.count("<article") == 7
+
+
+def test_json_gives_a_forecast_of_the_end_at_every_checkpoint(predictor, runs):
+    told = json.loads(predictor("track", "--results", runs(8), "--run", "run-3", "--json", "-").stdout)
+    assert told["target"] == {"params": 2.7e8, "tokens": 5.4e9, "family": "drawn"}
+    for task in told["tasks"]:
+        assert len(task["checkpoints"]) == 8
+        for one in task["checkpoints"]:
+            low, high = one["final"]["intervals"]["80"]
+            assert low <= one["final"]["median"] <= high
+            assert abs(one["deviation"]) < 6
+
+
+def test_watch_ends_when_the_run_does(predictor, runs):
+    done = predictor("track", "--results", runs(12), "--run", "run-3", "--watch", "--every", "0.2")
+    assert "(100 %)" in done.stdout
+
+
+def test_wrong_input_is_answered_in_one_line(refused, runs, tmp_path):
+    table = runs(8)
+    assert "did you mean run-3" in refused("track", "--results", table, "--run", "run3")
+    assert "unknown task" in refused("track", "--results", table, "--run", "run-3", "--tasks", "none")
+    assert "does not exist" in refused("track", "--results", table, "--run", "run-3", "--html", "gone/t.html")
+    assert "name a file" in refused("track", "--results", table, "--run", "run-3", "--watch", "--json", "-")
