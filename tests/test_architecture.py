@@ -13,15 +13,16 @@ PACKAGE = Path(__file__).parent.parent / "predictor"
 ALLOWED = {
     "laws": set(),
     "fitting": {"laws"},
-    "checkpoints": {"project", "results"},
+    "checkpoints": {"project", "scheduling", "results"},
     "results": {"evaluation"},  # the suites' chance levels, nothing else: see the test below
-    "evaluation": {"checkpoints", "project", "results"},
+    "evaluation": {"checkpoints", "project", "scheduling", "results"},
     "difficulty": {"results", "fitting", "laws"},
     "forecast": {"results", "fitting", "laws", "difficulty"},
-    "report": {"results", "forecast"},
+    "serve": {"results", "forecast", "report"},
+    "report": {"results", "forecast", "difficulty"},
     "ladder": set(),
 }
-SHARED = {"errors", "quantity", "config_file", "__version__"}
+SHARED = {"errors", "quantity", "config_file", "redaction", "__version__"}
 
 
 def imported(path: Path) -> set[str]:
@@ -57,6 +58,7 @@ def test_only_the_command_line_imports_the_command_line():
     [
         "predictor.cli.app",
         "predictor.cli.query",
+        "predictor.difficulty",
         "predictor.forecast",
         "predictor.forecast.cache",
         "predictor.results.store",

@@ -7,9 +7,11 @@ from pathlib import Path
 import click
 import pytest
 
+import predictor.difficulty
 import predictor.evaluation
 import predictor.fitting
 import predictor.forecast
+import predictor.forecast.trajectory
 import predictor.laws
 import predictor.report
 import predictor.results
@@ -50,6 +52,14 @@ def test_links_lead_to_files_that_exist(page):
     ("module", "names"),
     [
         (predictor.evaluation, {"Outcome", "Status", "evaluate", "status"}),
+        (
+            predictor.difficulty,
+            {"Cluster", "ClusterAnalysis", "Clustering", "DifficultyForecast", "ItemForecast", "ItemResponse"}
+            | {"ItemTable", "ShortList", "SubsetForecast", "SubsetMap", "analyse", "analyse_tasks", "choose_items"}
+            | {"cluster", "expected_tries", "fit_difficulty", "fit_from_items", "fit_item_response"}
+            | {"fit_subset_map", "fit_through_subset", "forecast_from_bins", "item_table", "judge"}
+            | {"pass_at_k", "pass_until"},
+        ),
         (predictor.results, {"Results", "TaskInfo", "read_results"}),
         (
             predictor.laws,
@@ -57,15 +67,20 @@ def test_links_lead_to_files_that_exist(page):
         ),
         (
             predictor.fitting,
-            {"BatchFit", "Draws", "LawBatch", "LawFit", "Prior"}
-            | {"fit_law", "fit_law_batch", "make_draws", "solve_batch", "stable_generator"},
+            {"BatchFit", "Draws", "LawBatch", "LawDraws", "LawFit", "Prior", "Profile", "Reach"}
+            | {"checkpoint_noise", "fit_law", "fit_law_batch", "make_draws", "profile_intervals", "resample_fit"}
+            | {"resample_items", "run_weights", "solve_batch", "stable_generator"},
         ),
         (
             predictor.forecast,
             {"AUTO", "METHODS", "Curve", "Forecast", "Forecaster", "Target", "TaskForecast"}
-            | {"fit_forecaster", "forecast"},
+            | {"HeldOutForecast", "TrackRecord", "fit_forecaster", "forecast", "track_record"},
         ),
-        (predictor.report, {"check_destination", "write_report"}),
+        (
+            predictor.forecast.trajectory,
+            {"Alarm", "Band", "RunTrack", "SeriesTrack", "Signal", "TrackedSeries", "track"},
+        ),
+        (predictor.report, {"check_destination", "track_to_json", "write_report", "write_track"}),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )
