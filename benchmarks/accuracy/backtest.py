@@ -34,7 +34,7 @@ from predictor.errors import ForecastError
 from predictor.forecast import METHODS
 from predictor.forecast.backtest import FEWEST_RUNS, without_runs
 from predictor.forecast.panel import Panel, Series, build_panel
-from predictor.forecast.track_record import choose_hold_outs, forecast_held_out
+from predictor.forecast.track_record import choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import Results, read_results
 
 COMBINATION = "combination"
@@ -151,7 +151,7 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
         if testbed.shots is None or one.forecast.num_fewshot == testbed.shots
     ]
     table = pd.DataFrame(rows)
-    left = replace(results, evals=results.evals[~results.evals["run"].isin(held)])
+    left = without_held_out(results, panel, held)
     published = _published(build_panel(left, family), panel, held, set(table["task"]))
     return table.merge(published, on=["run", "task", "num_fewshot"], how="left")
 
@@ -225,6 +225,18 @@ def _over_hold_outs(table: pd.DataFrame, values: pd.Series) -> float:
     return 100 * float(values.astype(float).groupby([table["family"], table["hold_out"]]).mean().mean())
 
 
+def lead(table: pd.DataFrame, errors: dict[str, float]) -> str:
+    """Name the best single way by hindsight, ours or published, and how far the combination is ahead of it in points.
+
+    The standard error is that of the mean of the differences over hold-outs, as if these were independent.
+    """
+    others = {name: error for name, error in errors.items() if name != COMBINATION and np.isfinite(error)}
+    best = min(others, key=lambda name: others[name])
+    ours, theirs = ((table[name] - table["truth"]).abs() for name in (COMBINATION, best))
+    ahead = 100 * (theirs - ours).astype(float).groupby([table["family"], table["hold_out"]]).mean()
+    return f"{best.removeprefix(PUBLISHED_PREFIX)} {ahead.mean():+.2f} ± {ahead.std(ddof=1) / np.sqrt(ahead.size):.2f}"
+
+
 def best_published(errors: dict[str, float]) -> tuple[str, float]:
     """Name the published way of least error and give that error."""
     known = {name.removeprefix(PUBLISHED_PREFIX): errors[name] for name in errors if name.startswith(PUBLISHED_PREFIX)}
@@ -246,16 +258,16 @@ def show(table: pd.DataFrame, averages: dict[str, pd.DataFrame]) -> None:
     held = Table(title="the combination", title_justify="left", box=None, pad_edge=False)
     for name in ("", "hold-outs", "scores", "compute", "error", "noise floor", "in 80 %", "in 95 %", "80 % width"):
         held.add_column(name, justify="right" if name else "left", no_wrap=True)
-    for name in ("best published", "its error", "ratio"):
+    for name in ("best published", "its error", "ratio", "ahead of the best single way"):
         held.add_column(name, justify="right", no_wrap=True)
     ratios = []
     for name, one in columns.items():
         best, least = best_published(one)
         ratios.append(one[COMBINATION] / least)
-        end = (best, f"{least:.2f}", f"{ratios[-1]:.2f}")
+        end: tuple[str, ...] = (best, f"{least:.2f}", f"{ratios[-1]:.2f}")
         if name in set(table["testbed"]):
             rows = table[table["testbed"] == name]
-            held.add_row(name, *_intervals(rows, f"{one[COMBINATION]:.2f}"), *end)
+            held.add_row(name, *_intervals(rows, f"{one[COMBINATION]:.2f}"), *end, lead(rows, one))
         else:
             held.add_row(name, *["", "", "", f"{one[COMBINATION]:.2f}", "", "", "", ""], *end)
     mean = float(np.exp(np.mean(np.log(ratios))))

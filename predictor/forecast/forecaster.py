@@ -15,8 +15,7 @@ from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecast.backtest import accepted_series, backtest
 from predictor.forecast.combination import Combination, weighted_median
 from predictor.forecast.grade import grade, not_forecastable
-from predictor.forecast.methods import METHODS, Fitted, Resampling
-from predictor.forecast.methods.difficulty import Difficulty
+from predictor.forecast.methods import METHODS, Fitted, NeedsResults, Resampling
 from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
 from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
 from predictor.results import Results
@@ -136,9 +135,7 @@ class Forecaster:
         variance = np.where(
             tests > 0, (tests * seen + _DRAWS_COUNT * mixture) / (tests + _DRAWS_COUNT), np.maximum(seen, mixture)
         )
-        noise = np.array(
-            [binomial_error(np.array(one), _items_of(self.panel, row)) for one, row in zip(median, rows, strict=True)]
-        )
+        noise = np.array([_measurement_error(self.panel, row, one) for one, row in zip(median, rows, strict=True)])
         return median, np.sqrt(variance + noise**2)
 
     def _one(self, row: int, ratio: float, median: float, spread: float, weights: Array, values: Array) -> TaskForecast:
@@ -218,7 +215,7 @@ def fit_forecaster(
         )
     panel = build_panel(results, chosen)
     methods = {
-        name: Difficulty.of(results, chosen) if isinstance(one, Difficulty) else one
+        name: one.bound_to(results, panel) if isinstance(one, NeedsResults) else one
         for name, one in METHODS.items()
         if method in (AUTO, name)
     }
@@ -286,6 +283,17 @@ def _robust_variance(draws: Array) -> Array:
         return np.zeros(draws.shape[:-1])
     low, high = np.quantile(draws, [0.1, 0.9], axis=-1)
     return np.asarray(((high - low) / (2 * _CENTRAL_80)) ** 2)
+
+
+def _measurement_error(panel: Panel, row: int, score: float) -> float:
+    """Give the standard error that the score of a new run will have, by the errors that the panel's scores have.
+
+    All runs answer the same items, and ends of runs are means of checkpoints: both take out part of a binomial error.
+    """
+    items = _items_of(panel, row)
+    seen = np.isfinite(panel.score[row])
+    share = float(np.median(panel.stderr[row, seen] / binomial_error(panel.score[row, seen], items)))
+    return share * float(binomial_error(np.array(score), items))
 
 
 def _items_of(panel: Panel, row: int) -> int | None:

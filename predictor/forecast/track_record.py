@@ -200,6 +200,22 @@ def choose_hold_outs(panel: Panel, count: int | None = None) -> list[tuple[str, 
     return [tuple(panel.runs[number] for number in order[runs - one :]) for one in possible]
 
 
+def without_held_out(results: Results, panel: Panel, held: Sequence[str]) -> Results:
+    """Take runs of a family out of a table, as if its largest had not been trained yet.
+
+    Other families are cut too, so that they reach no further beyond the family than they do in the whole table: what a
+    sibling of the same sizes scored would give the answer away.
+    """
+    evals = results.evals
+    own = (evals["family"] == panel.family).to_numpy()
+    out = own & evals["run"].isin(held).to_numpy()
+    compute = (evals["params"].astype(float) * evals["tokens"].astype(float)).to_numpy()
+    if own.all() or out[own].all():
+        return replace(results, evals=evals[~out])
+    further = compute > 1.01 * compute[own & ~out].max() * compute[~own].max() / compute[own].max()
+    return replace(results, evals=evals[~out & (own | ~further)])
+
+
 def forecast_held_out(
     results: Results,
     panel: Panel,
@@ -222,7 +238,7 @@ def forecast_held_out(
     Raises:
         ForecastError: the remaining runs carry no forecast.
     """
-    left = replace(results, evals=results.evals[~results.evals["run"].isin(held)])
+    left = without_held_out(results, panel, held)
     forecaster = fit_forecaster(left, family=panel.family, tasks=tasks, seed=seed, resamples=resamples)
     position = {(one.task, one.num_fewshot): row for row, one in enumerate(panel.series)}
     answers = []

@@ -1,10 +1,13 @@
+from dataclasses import replace
+
 import numpy as np
+import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecast import fit_forecaster, track_record
 from predictor.forecast.panel import build_panel
-from predictor.forecast.track_record import band, choose_hold_outs, forecast_held_out
+from predictor.forecast.track_record import band, choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import read_results
 
 
@@ -98,3 +101,11 @@ def test_names_that_are_not_there_are_refused(results):
         track_record(results, tasks=["esy"])
     with pytest.raises(UnknownNameError, match="unknown family"):
         track_record(results, family="other")
+
+
+def test_the_siblings_of_a_held_out_run_are_held_out_too(results):
+    sibling = results.evals.assign(family="sibling", run="sibling " + results.evals["run"])
+    both = replace(results, evals=pd.concat([results.evals, sibling], ignore_index=True))
+    (held,) = choose_hold_outs(build_panel(results, "drawn"), 1)
+    left = without_held_out(both, build_panel(both, "drawn"), held)
+    assert set(both.evals["run"]) - set(left.evals["run"]) == {held[0], f"sibling {held[0]}"}

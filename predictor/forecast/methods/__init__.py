@@ -3,8 +3,9 @@
 from predictor.forecast.methods.ability import Ability, AbilityHeldoutLoss
 from predictor.forecast.methods.difficulty import Difficulty
 from predictor.forecast.methods.direct import Direct
+from predictor.forecast.methods.families import AbilityFamilies
 from predictor.forecast.methods.last_value import LastValue
-from predictor.forecast.methods.method import Fitted, Method, Resampling
+from predictor.forecast.methods.method import Fitted, Method, NeedsResults, Resampling
 from predictor.forecast.methods.two_step import TwoStepHeldoutLoss, TwoStepTaskLoss
 
 METHODS: dict[str, Method] = {
@@ -16,9 +17,9 @@ METHODS: dict[str, Method] = {
         TwoStepHeldoutLoss(),
         Ability(),
         AbilityHeldoutLoss(),
-        # Bound to the items of a table when it is fitted; alone it refuses everything.
+        AbilityFamilies(),
         Difficulty({}, {}),
     )
 }
 
-__all__ = ["METHODS", "Fitted", "Method", "Resampling"]
+__all__ = ["METHODS", "Fitted", "Method", "NeedsResults", "Resampling"]

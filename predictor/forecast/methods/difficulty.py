@@ -58,6 +58,10 @@ class Difficulty:
                 missing[task] = error.message
         return cls(tables, missing)
 
+    def bound_to(self, results: Results, panel: Panel) -> Difficulty:
+        """Read the items of all tasks that have some."""
+        return self.of(results, panel.family)
+
     def refuse(self, panel: Panel) -> dict[int, str]:
         """Refuse series whose items were not kept, or say nothing."""
         reasons = {}

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.forecast.panel import Panel
+from predictor.results import Results
 
 Array = NDArray[np.float64]
 
@@ -48,6 +49,15 @@ class Method(Protocol):
 
     def fit(self, panel: Panel, resampling: Resampling) -> Fitted:
         """Fit all series of a panel together, none of them refused."""
+        ...
+
+
+@runtime_checkable
+class NeedsResults(Protocol):
+    """A method that uses more than the panel holds, and refuses everything until it is bound to a table."""
+
+    def bound_to(self, results: Results, panel: Panel) -> Method:
+        """Read what it needs for a panel of these results."""
         ...
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from predictor.forecast.methods import Resampling
-from predictor.forecast.methods.ability import LINKS, Ability, AbilityHeldoutLoss, curve, curve_slopes
+from predictor.forecast.methods.ability import Ability, AbilityHeldoutLoss
+from predictor.forecast.methods.curves import LINKS, curve, curve_slopes
 from predictor.forecast.panel import Panel, Series
 
 PARAMS = np.repeat([5e7, 1e8, 2e8, 4e8], 4)
