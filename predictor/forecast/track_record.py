@@ -209,11 +209,11 @@ def without_held_out(results: Results, panel: Panel, held: Sequence[str]) -> Res
     evals = results.evals
     own = (evals["family"] == panel.family).to_numpy()
     out = own & evals["run"].isin(held).to_numpy()
-    compute = (evals["params"].astype(float) * evals["tokens"].astype(float)).to_numpy()
-    if own.all() or out[own].all():
-        return replace(results, evals=evals[~out])
-    further = compute > 1.01 * compute[own & ~out].max() * compute[~own].max() / compute[own].max()
-    return replace(results, evals=evals[~out & (own | ~further)])
+    if not own.all() and not out[own].all():
+        size = evals["params"].to_numpy(float)
+        for scale in (size, size * evals["tokens"].to_numpy(float)):
+            out |= ~own & (scale > 1.01 * scale[own & ~out].max() * scale[~own].max() / scale[own].max())
+    return replace(results, evals=evals[~out])
 
 
 def forecast_held_out(

@@ -2,7 +2,7 @@
 
 from predictor.forecast.methods.ability import Ability, AbilityHeldoutLoss
 from predictor.forecast.methods.difficulty import Difficulty
-from predictor.forecast.methods.direct import Direct
+from predictor.forecast.methods.direct import BrokenPower, Direct, DirectSizeAndData
 from predictor.forecast.methods.families import AbilityFamilies
 from predictor.forecast.methods.last_value import LastValue
 from predictor.forecast.methods.method import Fitted, Method, NeedsResults, Resampling
@@ -13,6 +13,8 @@ METHODS: dict[str, Method] = {
     for method in (
         LastValue(),
         Direct(),
+        DirectSizeAndData(),
+        BrokenPower(),
         TwoStepTaskLoss(),
         TwoStepHeldoutLoss(),
         Ability(),

@@ -76,10 +76,12 @@ class AbilityFamilies:
     Attributes:
         others: the other families' observations.
         reach: compute of their largest run over that of the largest of the family that is forecast.
+        size_reach: the same for parameters.
     """
 
     others: tuple[Panel, ...] = ()
     reach: float = 1.0
+    size_reach: float = 1.0
     name: str = "ability_families"
     title: str = "all benchmarks over one ability, with curves that other families share"
 
@@ -95,8 +97,11 @@ class AbilityFamilies:
                 continue
             if len(other.runs) >= _FEWEST_OF_OTHERS:
                 others.append(other)
-        largest = max((float(one.flops.max()) for one in others), default=0.0)
-        return replace(self, others=tuple(others), reach=largest / float(panel.flops.max()))
+        compute, size = (
+            max((float(one.max()) for one in values), default=0.0)
+            for values in ([one.flops for one in others], [one.params for one in others])
+        )
+        return AbilityFamilies(tuple(others), compute / float(panel.flops.max()), size / float(panel.params.max()))
 
     def refuse(self, panel: Panel) -> dict[int, str]:
         """Refuse series with fewer than three runs, and those that no other family was scored on."""
@@ -122,11 +127,12 @@ class AbilityFamilies:
         Returns:
             the panel and the number of each observation's family, 0 for the panel's own.
         """
-        limit = 1.01 * self.reach * float(panel.flops.max())
+        compute = 1.01 * self.reach * float(panel.flops.max())
+        size = 1.01 * self.size_reach * float(panel.params.max())
         place = {(one.task, one.metric, one.num_fewshot): row for row, one in enumerate(panel.series)}
         parts, family = [panel], [np.zeros(panel.params.size, dtype=np.intp)]
         for whole in self.others:
-            other = whole.observations(whole.flops <= limit)
+            other = whole.observations((whole.flops <= compute) & (whole.params <= size))
             score = np.full((len(panel.series), other.params.size), np.nan)
             stderr = np.full_like(score, _UNKNOWN_ERROR)
             for row, one in enumerate(other.series):

@@ -50,8 +50,7 @@ def error(fitted):
 
 
 def test_larger_models_of_other_families_show_how_benchmarks_rise():
-    reach = float(OTHERS[0].flops.max() / SMALL.flops.max())
-    shared = AbilityFamilies(OTHERS, reach).fit(SMALL, Resampling(0, 0))
+    shared = AbilityFamilies(OTHERS, np.inf, np.inf).fit(SMALL, Resampling(0, 0))
     alone = Ability().fit(SMALL, Resampling(0, 0))
     assert error(shared) < 0.04
     assert error(shared) < 0.5 * error(alone)
@@ -60,9 +59,9 @@ def test_larger_models_of_other_families_show_how_benchmarks_rise():
 def test_a_backtest_sees_no_further_through_the_others_than_the_forecast_does():
     # The others are as large as the family: of a family whose two largest runs were held out, they are cut as well.
     fitted = SMALL.observations(SMALL.run < 2)
-    method = AbilityFamilies(OTHERS, 1.0)
+    method = AbilityFamilies(OTHERS, reach=1.0, size_reach=2.0)
     limit = 1.01 * fitted.flops.max()
-    cut = AbilityFamilies(tuple(one.observations(one.flops <= limit) for one in OTHERS), np.inf)
+    cut = AbilityFamilies(tuple(one.observations(one.flops <= limit) for one in OTHERS), np.inf, np.inf)
     np.testing.assert_array_equal(
         method.fit(fitted, Resampling(0, 0)).predict(*TARGET), cut.fit(fitted, Resampling(0, 0)).predict(*TARGET)
     )
@@ -70,14 +69,16 @@ def test_a_backtest_sees_no_further_through_the_others_than_the_forecast_does():
 
 def test_benchmarks_that_no_other_family_was_scored_on_are_refused():
     other = OTHERS[0].select(np.array([0, 1, 3, 4]))
-    assert AbilityFamilies((other,), np.inf).refuse(SMALL) == {2: "no other family was scored on it on 2 runs"}
+    assert AbilityFamilies((other,), np.inf, np.inf).refuse(SMALL) == {2: "no other family was scored on it on 2 runs"}
     assert set(AbilityFamilies().refuse(SMALL)) == set(range(len(MIDDLES)))
     few = replace(SMALL.observations(SMALL.run < 2), runs=SMALL.runs[:2])
-    assert set(AbilityFamilies(OTHERS, np.inf).refuse(few).values()) == {"only 2 runs were scored, 3 are needed"}
+    assert set(AbilityFamilies(OTHERS, np.inf, np.inf).refuse(few).values()) == {
+        "only 2 runs were scored, 3 are needed"
+    }
 
 
 def test_draws_depend_on_the_seed_alone():
-    method = AbilityFamilies(OTHERS, np.inf)
+    method = AbilityFamilies(OTHERS, np.inf, np.inf)
     first, again, other = (method.fit(SMALL, Resampling(20, seed)).predict(*TARGET) for seed in (1, 1, 2))
     np.testing.assert_array_equal(first, again)
     assert (first[:, 1:] != other[:, 1:]).any()
