@@ -13,12 +13,13 @@ Array = NDArray[np.float64]
 # Weights before any backtest, tuned on hold-outs of published ladders (benchmarks/accuracy/backtest.py). A method that
 # is not named here counts one.
 _PRIOR_WEIGHTS = {
-    "last_value": 0.25,
-    "direct": 0.5,
-    "two_step": 1.0,
+    "last_value": 0.1,
+    "direct": 0.25,
+    "broken_power": 0.5,
     "two_step_heldout": 0.5,
-    "ability": 2.0,
-    "ability_heldout": 1.0,
+    "ability": 1.5,
+    "ability_families": 2.0,
+    "difficulty": 2.0,
 }
 # A series' own squared errors are blended with those of all series as if it had this many hold-outs more.
 _SHRINKAGE = 4.0
