@@ -16,7 +16,7 @@ from types import TracebackType
 import pandas as pd
 
 from predictor.checkpoints import Observed
-from predictor.errors import ConfigError
+from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.costs import Costs
 from predictor.evaluation.executors import Executor, make_executor
 from predictor.evaluation.executors.local import wait_for_workers
@@ -32,7 +32,7 @@ from predictor.results.store import Store
 
 LOG, LEDGER = "evaluate.log", "ledger.sqlite"
 _STALE = 3600.0
-"""Seconds after which a temporary file in a store that several coordinators share is a killed worker's."""
+"""Seconds after which a temporary file is a killed worker's, in a store in which other workers may be writing."""
 
 # Given a title and a total: a context that yields what is called once for each settled pair, with a line on it.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
@@ -185,7 +185,6 @@ class Session:
         if exclusive:
             stack.enter_context(store_lock(home))
             wait_for_workers(home)
-        self.store.clear_leavings(0.0 if exclusive else _STALE)
         self.workshop = Workshop(
             self.store.path, project.scoring, project.offline, home / LOG, project.root / project.cache
         )
@@ -207,10 +206,13 @@ class Session:
             piece_seconds=project.executor.piece,
             backoff_seconds=project.backoff,
             on_tick=lambda: self._when_due(),
+            say=self._tell,
         )
         self.trackers = stack.enter_context(Trackers(project, self.store, self.ledger, self._tell))
         self.executor: Executor = make_executor(project, self.workshop, self.harness, self.presence.owner)
         self.queue.largest = self.executor.largest
+        alone = exclusive and not self.executor.adopt(self.queue)
+        self.store.clear_leavings(0.0 if alone else _STALE)
 
     def plan(self, now: float | None = None) -> Plan:
         """Find what is missing.
@@ -280,6 +282,10 @@ class Session:
                 self.presence.says(f"scoring: {self.queue.waiting} waiting")
                 try:
                     self.executor.run(self.queue)
+                except EvaluationError:
+                    # The executor has ended its workers. Whoever watches goes on: nothing may stay leased to them.
+                    self.queue.forget()
+                    raise
                 finally:
                     self._when_due = lambda: None
         scored += self._copy_twins(plan.twins)

@@ -6,11 +6,13 @@ import fcntl
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import TextIO
 
 from predictor.errors import PredictorError, StoreError
 from predictor.results.ledger import Ledger
@@ -19,6 +21,8 @@ LOCK = "evaluate.lock"
 _BEAT = 5.0
 """Seconds between two heartbeats; a coordinator that is not heard of for four of them is taken as gone."""
 SILENT = 4 * _BEAT
+_MOMENT = 2.0
+"""Seconds after which a store that is held is held by a coordinator, and not by one that only asks who holds it."""
 
 
 @contextmanager
@@ -34,18 +38,28 @@ def store_lock(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise StoreError(f"{path} cannot be opened ({error.strerror})", "check the permissions of the store") from None
     with file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
+        if not _locked(file):
             file.seek(0)
             holder = file.read().strip() or "another process"
-            raise StoreError(
-                f"the store {folder} is in use by {holder}", "wait for it, or give another --store"
-            ) from None
+            raise StoreError(f"the store {folder} is in use by {holder}", "wait for it, or give another --store")
         file.truncate(0)
         file.write(f"process {os.getpid()} on {socket.gethostname()}")
         file.flush()
         yield
+
+
+def _locked(file: TextIO) -> bool:
+    until = time.monotonic() + _MOMENT
+    while True:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            # `predictor status` holds it for the instant in which it asks; one that scores holds it for longer.
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def holder_of(folder: Path) -> str | None:

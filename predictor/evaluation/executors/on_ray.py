@@ -75,19 +75,24 @@ class RayCluster:
 
     def submit(self, units: Sequence[Unit]) -> list[Any]:
         """Start a task for each unit."""
+        room = self._ray.cluster_resources().get("GPU", 0)
+        for unit in units:
+            if self._gpus_of(unit) > room:
+                raise EvaluationError(
+                    f"a worker for {unit.checkpoint.run} needs {self._gpus_of(unit):g} GPUs, the Ray cluster has "
+                    f"{room:g}",
+                    "add nodes, or set executor.gpus",
+                )
         return [self._submit(unit) for unit in units]
 
+    def _gpus_of(self, unit: Unit) -> float:
+        return self._gpus * unit.checkpoint.gpus * unit.size
+
     def _submit(self, unit: Unit) -> Any:
-        gpus = self._gpus * unit.checkpoint.gpus * unit.size
+        gpus = self._gpus_of(unit)
         options: dict[str, Any] = {"num_cpus": self._settings.cpus, "num_gpus": gpus, "name": f"predictor-{unit.job}"}
         if self._settings.memory_gb is not None:
             options["memory"] = int(self._settings.memory_gb * unit.size * 2**30)
-        room = self._ray.cluster_resources()
-        if gpus > room.get("GPU", 0):
-            raise EvaluationError(
-                f"a worker for {unit.checkpoint.run} needs {gpus:g} GPUs, the Ray cluster has {room.get('GPU', 0):g}",
-                "add nodes, or set executor.gpus",
-            )
         return self._task.options(**options, resources=self._settings.resources).remote(self._workshop, unit.job)
 
     def name_of(self, handle: Any) -> str:
