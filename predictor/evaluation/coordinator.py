@@ -16,21 +16,21 @@ from types import TracebackType
 import pandas as pd
 
 from predictor.checkpoints import Observed
-from predictor.errors import ConfigError, EvaluationError
+from predictor.errors import EvaluationError
 from predictor.evaluation.costs import Costs
 from predictor.evaluation.executors import Executor, make_executor
 from predictor.evaluation.executors.local import wait_for_workers
 from predictor.evaluation.harness import Harness
+from predictor.evaluation.places import ledger_of, store_of, work_folder
 from predictor.evaluation.plan import Plan, Planner, Twin
 from predictor.evaluation.presence import SILENT, Presence, store_lock
 from predictor.evaluation.trackers import Trackers
 from predictor.evaluation.work_queue import WorkQueue
 from predictor.evaluation.worker import Workshop, describe
-from predictor.project import Project, place
+from predictor.project import Project
 from predictor.results.ledger import Ledger, PairKey
-from predictor.results.store import Store
 
-LOG, LEDGER = "evaluate.log", "ledger.sqlite"
+LOG = "evaluate.log"
 _STALE = 3600.0
 """Seconds after which a temporary file is a killed worker's, in a store in which other workers may be writing."""
 
@@ -331,37 +331,6 @@ class Session:
                 self.store.copy(source, columns, twin.key.identity)
                 copied.append(twin.key)
         return copied
-
-
-def store_of(project: Project, store: str | Path | None = None) -> Store:
-    """A project's store, or another one."""
-    return Store(place(str(store)) if store is not None else project.store_path)
-
-
-def work_folder(project: Project, store: Store) -> Path:
-    """The local folder for locks and the log: the store, or beside checkpoints.yaml for one on an object store."""
-    if store.is_local:
-        return store.path
-    folder = project.root / ".predictor"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def ledger_of(project: Project, store: Store) -> str | Path:
-    """Where a project's ledger is: the file or URL that it names, or a file in its store.
-
-    Raises:
-        ConfigError: the store is on an object store, where an SQLite file cannot be kept.
-    """
-    named = project.ledger_path
-    if named is not None:
-        return named
-    if not store.is_local:
-        raise ConfigError(
-            "the store is on an object store, which cannot hold the ledger",
-            "give `ledger:` in checkpoints.yaml, a local file or postgresql://user@host/name",
-        )
-    return store.path / LEDGER
 
 
 @contextmanager

@@ -264,8 +264,8 @@ class Ledger:
         Returns:
             the number of such pairs, as those in hand when a coordinator was killed.
         """
-        known = self.states()
-        new = [pair for pair in pairs if pair.identity not in known or known[pair.identity].state != DONE]
+        known = self._done()
+        new = [pair for pair in pairs if pair.identity not in known]
 
         def write(connection: sql.Connection) -> None:
             for pair in new:
@@ -281,8 +281,8 @@ class Ledger:
         Returns:
             the number of those that were finished.
         """
-        known = self.states()
-        gone = [pair for pair in pairs if pair.identity in known and known[pair.identity].state == DONE]
+        known = self._done()
+        gone = [pair for pair in pairs if pair.identity in known]
         for pair in gone:
             self._record("vanished", pair, WAITING, detail="its scores file is gone or was damaged")
         return len(gone)
@@ -314,6 +314,13 @@ class Ledger:
     def states(self) -> dict[str, PairState]:
         """Read how all pairs stand, by identity."""
         return {row.identity: state for row, state in self._pairs(sql.select(*_STATE))}
+
+    def unfinished(self) -> dict[str, PairState]:
+        """Read how the pairs stand that are not done, by identity."""
+        return {row.identity: state for row, state in self._pairs(sql.select(*_STATE).where(PAIRS.c.state != DONE))}
+
+    def _done(self) -> set[str]:
+        return {row.identity for row in self._select(sql.select(PAIRS.c.identity).where(PAIRS.c.state == DONE))}
 
     def latest(self) -> dict[tuple[str, int, str], PairState]:
         """Read how each (run, step, task) stood last, under whatever identity."""
