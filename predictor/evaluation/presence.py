@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
@@ -12,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import IO
 
 from predictor.errors import PredictorError, StoreError
 from predictor.results.ledger import Ledger
@@ -34,21 +35,23 @@ def store_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK
     try:
-        file = path.open("a+", encoding="utf-8")
+        # Without a buffer: what a full disk does not take must not be tried again when the file is closed.
+        file = path.open("ab+", buffering=0)
     except OSError as error:
         raise StoreError(f"{path} cannot be opened ({error.strerror})", "check the permissions of the store") from None
     with file:
         if not _locked(file):
             file.seek(0)
-            holder = file.read().strip() or "another process"
+            holder = file.read().decode().strip() or "another process"
             raise StoreError(f"the store {folder} is in use by {holder}", "wait for it, or give another --store")
         file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
+        # Only for whoever asks who holds it: on a full disk what matters says so.
+        with contextlib.suppress(OSError):
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
         yield
 
 
-def _locked(file: TextIO) -> bool:
+def _locked(file: IO[bytes]) -> bool:
     until = time.monotonic() + _MOMENT
     while True:
         try:
