@@ -110,9 +110,9 @@ def since(began: tuple[float, float]) -> tuple[float, float]:
 
 
 def of_command(words: list[str]) -> tuple[float, float]:
-    """Wall and processor seconds of a process, from its start to its end."""
+    """Wall and processor seconds of a command of `predictor`, from its start to its end."""
     before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.perf_counter()
-    subprocess.run(words, check=True, stdout=subprocess.DEVNULL)
+    subprocess.run([sys.executable, "-m", "predictor", *words], check=True, stdout=subprocess.DEVNULL)
     wall, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     return wall, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
@@ -139,7 +139,7 @@ def main(checkpoints: int, tasks: int, ledger: str | None, repeats: int) -> None
             found = status(project)
             reading.append(since(began))
             assert found.counts() == {"done": total - LEFT, "running": 0, "waiting": LEFT, "failed": 0}
-            command.append(of_command([sys.executable, "-m", "predictor", "status", "--config", f"{folder}/checkpoints.yaml"]))
+            command.append(of_command(["status", "--config", f"{folder}/checkpoints.yaml"]))
     kind = "PostgreSQL" if ledger else "SQLite"
     click.echo(f"{checkpoints} checkpoints x {tasks} tasks, ledger in {kind}; best and worst of {repeats}")
     click.echo(f"{'':<18}{'best':>8}{'worst':>8}{'processor':>11}{'goal':>8}")

@@ -29,6 +29,7 @@ from predictor.evaluation.work_queue import WorkQueue
 from predictor.evaluation.worker import Workshop, describe
 from predictor.project import Project
 from predictor.results.ledger import Ledger, PairKey
+from predictor.results.store import Store
 
 LOG = "evaluate.log"
 _STALE = 3600.0
@@ -152,10 +153,13 @@ class Session:
         tell: Callable[[str], None] | None = None,
         trial: bool = False,
     ) -> None:
-        self.project = project
+        # Workers on other machines are not in this process's folder.
+        self.project = project.model_copy(update={"root": project.root.absolute()})
         self.trial = trial
         self.choice = choice
-        self.store = store_of(project, store)
+        self.store = store_of(self.project, store)
+        if self.store.is_local:
+            self.store = Store(self.store.path.absolute())
         self.observed = Observed()
         self._progress = progress or _no_progress
         self._said: set[str] = set()

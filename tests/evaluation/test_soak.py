@@ -95,7 +95,9 @@ class Watched:
         tasks = [word for task in TASKS for word in ("--task", task)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [predictor, "evaluate", "--watch", "--every", "2s", "--config", self.config, *tasks],
+                [predictor, "evaluate", "--watch", "--every", "2s", "--config", self.config.name, *tasks],
+                # As a user would: workers elsewhere must not depend on where the coordinator was started.
+                cwd=self.config.parent,
                 stdout=log,
                 stderr=log,
                 env=self.environment,

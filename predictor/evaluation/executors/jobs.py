@@ -22,6 +22,11 @@ _PATIENCE = 600.0
 """Seconds for which a cluster that does not answer is waited for: about what a restart of its controller takes."""
 
 
+LAST_WORD = 30.0
+"""Seconds within which a file that a worker wrote on its node is seen by the coordinator."""
+SILENT_END = "the worker ended without a word; does its node see the store under the same path?"
+
+
 @dataclass(frozen=True)
 class Gone:
     """Why a job is no longer there.

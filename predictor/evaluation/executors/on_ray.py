@@ -7,12 +7,13 @@ import io
 import logging
 import os
 import signal
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, Gone
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop
 from predictor.redaction import redact
@@ -61,6 +62,7 @@ class RayCluster:
                 ) from None
             if on_sigterm is not None:
                 signal.signal(signal.SIGTERM, on_sigterm)
+        self._completed: dict[Any, float] = {}
         # A crash is ours to judge: Ray must not run a task again by itself.
         self._task = ray.remote(max_retries=0)(run_job)
 
@@ -121,7 +123,8 @@ class RayCluster:
             return Gone(FAILED, f"the worker failed ({_first_line(error.cause)})", redact(str(error))[-2000:])
         except errors.RayError as error:
             return Gone(LOST, f"the worker has gone ({_first_line(error)})")
-        return None
+        since = self._completed.setdefault(handle, time.monotonic())
+        return Gone(LOST, SILENT_END) if time.monotonic() - since > LAST_WORD else None
 
     def cancel(self, handles: Sequence[Any]) -> None:
         """End tasks, whatever they do."""

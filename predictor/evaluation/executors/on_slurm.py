@@ -13,7 +13,7 @@ from typing import Any
 
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import BusyError, Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError, Gone
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop, tail_of
 from predictor.redaction import redact
@@ -34,8 +34,6 @@ _PASSES = (
     "communication",
     "protocol authentication error",
 )
-_LAST_WORD = 30.0
-"""Seconds within which a file that a worker wrote on its node is seen here."""
 _THERE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "RESIZING", "SUSPENDED", "REQUEUE_HOLD", "REQUEUE_FED")
 
 
@@ -146,8 +144,8 @@ class SlurmCluster:
             return None
         if state == "COMPLETED":
             since = self._completed.setdefault(handle.job_id, time.monotonic())
-            over = time.monotonic() - since > _LAST_WORD
-            return Gone(LOST, "the worker ended without a word") if over else None
+            over = time.monotonic() - since > LAST_WORD
+            return Gone(LOST, SILENT_END) if over else None
         if state == _HELD:
             self.cancel([handle])
             return Gone(LOST, "Slurm could not launch the worker, see slurmctld's log")
