@@ -20,8 +20,6 @@ _PAUSE = 5.0
 """Seconds between two attempts to submit jobs that the cluster did not take."""
 _PATIENCE = 600.0
 """Seconds for which a cluster that does not answer is waited for: about what a restart of its controller takes."""
-
-
 LAST_WORD = 30.0
 """Seconds within which a file that a worker wrote on its node is seen by the coordinator."""
 SILENT_END = "the worker ended without a word; does its node see the store under the same path?"

@@ -199,6 +199,8 @@ class _States:
             return
         rows = {}
         for line in done.stdout.splitlines():
+            if line.count("|") < 2:
+                continue
             number, state, reason = line.strip().split("|", 2)
             rows[number] = _HELD if "launch failed" in reason.replace("_", " ").lower() else state
         forgotten = {number: _of_accounting(number) for number in self._asked - set(rows)}
