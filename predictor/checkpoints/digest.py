@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 from predictor.checkpoints.integrity import TOKENIZER_FILES, weight_files
 from predictor.errors import CheckpointError
+from predictor.redaction import redact
 
 # Beside the weights these decide what a model says.
 _ALSO = (
@@ -52,6 +54,12 @@ def fingerprint_of(folder: Path) -> str:
     except OSError as error:
         raise CheckpointError(f"{folder} cannot be read ({error.strerror})", "check the folder") from None
     return hashlib.sha256(repr(parts).encode()).hexdigest()
+
+
+def ledger_name(folder: Path) -> str:
+    """How a checkpoint's digest is remembered: by its place, which carries no secrets."""
+    # resolve() would look at every folder on the way anew for each checkpoint.
+    return os.path.realpath(folder) if type(folder).__module__ == "pathlib" else redact(str(folder))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -16,23 +16,24 @@ from types import TracebackType
 import pandas as pd
 
 from predictor.checkpoints import Observed
-from predictor.errors import ConfigError
+from predictor.errors import EvaluationError
 from predictor.evaluation.costs import Costs
 from predictor.evaluation.executors import Executor, make_executor
 from predictor.evaluation.executors.local import wait_for_workers
 from predictor.evaluation.harness import Harness
+from predictor.evaluation.places import ledger_of, store_of, work_folder
 from predictor.evaluation.plan import Plan, Planner, Twin
 from predictor.evaluation.presence import SILENT, Presence, store_lock
 from predictor.evaluation.trackers import Trackers
 from predictor.evaluation.work_queue import WorkQueue
 from predictor.evaluation.worker import Workshop, describe
-from predictor.project import Project, place
+from predictor.project import Project
 from predictor.results.ledger import Ledger, PairKey
 from predictor.results.store import Store
 
-LOG, LEDGER = "evaluate.log", "ledger.sqlite"
+LOG = "evaluate.log"
 _STALE = 3600.0
-"""Seconds after which a temporary file in a store that several coordinators share is a killed worker's."""
+"""Seconds after which a temporary file is a killed worker's, in a store in which other workers may be writing."""
 
 # Given a title and a total: a context that yields what is called once for each settled pair, with a line on it.
 Progress = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
@@ -152,10 +153,13 @@ class Session:
         tell: Callable[[str], None] | None = None,
         trial: bool = False,
     ) -> None:
-        self.project = project
+        # Workers on other machines are not in this process's folder.
+        self.project = project.model_copy(update={"root": project.root.absolute()})
         self.trial = trial
         self.choice = choice
-        self.store = store_of(project, store)
+        self.store = store_of(self.project, store)
+        if self.store.is_local:
+            self.store = Store(self.store.path.absolute())
         self.observed = Observed()
         self._progress = progress or _no_progress
         self._said: set[str] = set()
@@ -185,7 +189,6 @@ class Session:
         if exclusive:
             stack.enter_context(store_lock(home))
             wait_for_workers(home)
-        self.store.clear_leavings(0.0 if exclusive else _STALE)
         self.workshop = Workshop(
             self.store.path, project.scoring, project.offline, home / LOG, project.root / project.cache
         )
@@ -207,10 +210,13 @@ class Session:
             piece_seconds=project.executor.piece,
             backoff_seconds=project.backoff,
             on_tick=lambda: self._when_due(),
+            say=self._tell,
         )
         self.trackers = stack.enter_context(Trackers(project, self.store, self.ledger, self._tell))
         self.executor: Executor = make_executor(project, self.workshop, self.harness, self.presence.owner)
         self.queue.largest = self.executor.largest
+        alone = exclusive and not self.executor.adopt(self.queue)
+        self.store.clear_leavings(0.0 if alone else _STALE)
 
     def plan(self, now: float | None = None) -> Plan:
         """Find what is missing.
@@ -280,6 +286,10 @@ class Session:
                 self.presence.says(f"scoring: {self.queue.waiting} waiting")
                 try:
                     self.executor.run(self.queue)
+                except EvaluationError:
+                    # The executor has ended its workers. Whoever watches goes on: nothing may stay leased to them.
+                    self.queue.forget()
+                    raise
                 finally:
                     self._when_due = lambda: None
         scored += self._copy_twins(plan.twins)
@@ -325,37 +335,6 @@ class Session:
                 self.store.copy(source, columns, twin.key.identity)
                 copied.append(twin.key)
         return copied
-
-
-def store_of(project: Project, store: str | Path | None = None) -> Store:
-    """A project's store, or another one."""
-    return Store(place(str(store)) if store is not None else project.store_path)
-
-
-def work_folder(project: Project, store: Store) -> Path:
-    """The local folder for locks and the log: the store, or beside checkpoints.yaml for one on an object store."""
-    if store.is_local:
-        return store.path
-    folder = project.root / ".predictor"
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
-
-
-def ledger_of(project: Project, store: Store) -> str | Path:
-    """Where a project's ledger is: the file or URL that it names, or a file in its store.
-
-    Raises:
-        ConfigError: the store is on an object store, where an SQLite file cannot be kept.
-    """
-    named = project.ledger_path
-    if named is not None:
-        return named
-    if not store.is_local:
-        raise ConfigError(
-            "the store is on an object store, which cannot hold the ledger",
-            "give `ledger:` in checkpoints.yaml, a local file or postgresql://user@host/name",
-        )
-    return store.path / LEDGER
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from typing import Any
 
 from predictor.evaluation.suites import SuiteTask
 from predictor.project import Scoring
-from predictor.results.store import canonical_json
+from predictor.results.table_file import canonical_json
 
 # What `lm_eval` takes without --seed: for random, numpy, torch and the choice of few-shot examples.
 DEFAULT_SEEDS = (0, 1234, 1234, 1234)

@@ -1,4 +1,7 @@
-"""How a project's evaluation stands, read from the files and the ledger; neither torch nor lm-eval is imported."""
+"""How a project's evaluation stands, read from the files and the ledger.
+
+Neither torch, lm-eval nor pandas is imported: somebody waits for the answer.
+"""
 
 from __future__ import annotations
 
@@ -6,22 +9,22 @@ import collections
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
-from predictor.checkpoints import Checkpoint, find_checkpoints, fingerprint_of
+from predictor.checkpoints import Checkpoint, find_checkpoints, fingerprint_of, ledger_name
 from predictor.errors import StoreError, UnknownNameError
-from predictor.evaluation.coordinator import ledger_of, store_of, work_folder
 from predictor.evaluation.identity import identity_of, settings_of
-from predictor.evaluation.plan import chosen_tasks, ledger_name, stem_of
+from predictor.evaluation.places import ledger_of, store_of, work_folder
 from predictor.evaluation.presence import SILENT, holder_of
-from predictor.evaluation.suites import load_suite
+from predictor.evaluation.suites import chosen_tasks, load_suite
 from predictor.project import Project
 from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Coordinator, Ledger, PairKey, PairState
+from predictor.results.store import stem_of
 
 STATES = (DONE, RUNNING, WAITING, FAILED)
 
 
-@dataclass(frozen=True)
-class PairStatus:
+class PairStatus(NamedTuple):
     """How one (checkpoint, task) stands.
 
     Attributes:
@@ -94,8 +97,7 @@ def status(
     home = store_of(project, store)
     entries = chosen_tasks(load_suite(project.suite, project.root), tasks)
     checkpoints = find_checkpoints(project, runs, roles)
-    known = home.read_tasks()
-    settings = {} if known is None else dict(zip(known["settings"], known["protocol"], strict=True))
+    settings = home.protocols()
     protocols = {entry.name: settings.get(settings_of(entry, project.scoring)) for entry in entries}
     states: dict[str, PairState] = {}
     by_place: dict[tuple[str, int, str], PairState] = {}
@@ -104,7 +106,7 @@ def status(
     where = ledger_of(project, home)
     if "://" in str(where) or Path(where).is_file():
         with Ledger(where, read_only=True) as ledger:
-            states, digests = ledger.states(), ledger.digests()
+            states, digests = ledger.unfinished(), ledger.digests()
             if None in protocols.values():
                 by_place = ledger.latest()
             coordinators = [one for one in ledger.coordinators() if one.age < SILENT]
@@ -116,7 +118,7 @@ def status(
     for checkpoint in checkpoints:
         if checkpoint.incomplete is not None:
             continue
-        remembered = digests.get(ledger_name(checkpoint))
+        remembered = digests.get(ledger_name(checkpoint.path))
         digest = remembered[1] if remembered and remembered[0] == fingerprint_of(checkpoint.path) else None
         for entry in entries:
             place = (checkpoint.run, checkpoint.step, entry.name)
@@ -133,7 +135,7 @@ def status(
                 continue
             identity = identity_of(protocol, digest)
             state = states.get(identity)
-            if stem_of(PairKey(identity, *place)) in files:
+            if stem_of(*place, identity) in files:
                 pairs.append(PairStatus(*place, DONE))
             elif state is not None and state.state == FAILED:
                 pairs.append(_failed(place, state))

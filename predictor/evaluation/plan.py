@@ -9,15 +9,14 @@ from typing import Any, NamedTuple
 
 import pandas as pd
 
-from predictor.checkpoints import Checkpoint, Observed, digest_of, find_checkpoints, fingerprint_of
-from predictor.errors import CheckpointError, EvaluationError, UnknownNameError
+from predictor.checkpoints import Checkpoint, Observed, digest_of, find_checkpoints, fingerprint_of, ledger_name
+from predictor.errors import CheckpointError, EvaluationError
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import identity_of, settings_of, sha256_of_json
-from predictor.evaluation.suites import Suite, SuiteTask, load_suite
+from predictor.evaluation.suites import SuiteTask, chosen_tasks, load_suite
 from predictor.project import Project
-from predictor.redaction import redact
 from predictor.results.ledger import FAILED, Ledger, PairKey
-from predictor.results.store import Store, file_name
+from predictor.results.store import Store, stem_of
 
 
 @dataclass(frozen=True)
@@ -154,7 +153,7 @@ class Planner:
         whole = [checkpoint for checkpoint in checkpoints if checkpoint.incomplete is None]
         described = self._describe(entries)
         digests = self._digests(whole)
-        states, files = self.ledger.states(), self.store.done()
+        states, files = self.ledger.unfinished(), self.store.done()
         units, done, given_up, unloadable, resting = [], [], [], [], []
         twins: list[Twin] = []
         homes = {stem: PairPlace(run, int(step)) for run, step, stem in files if step.isdigit()}
@@ -163,7 +162,7 @@ class Planner:
             pairs = []
             for entry in entries:
                 key = self._key(checkpoint, digests[checkpoint], entry, described)
-                place = stem_of(key)
+                place = stem_of(key.run, key.step, key.task, key.identity)
                 state = states.get(key.identity)
                 if entry.name in self._failures:
                     unloadable.append((key, self._failures[entry.name]))
@@ -237,7 +236,7 @@ class Planner:
         remembered = self.ledger.digests()
         digests = {}
         for checkpoint in checkpoints:
-            path, fingerprint = ledger_name(checkpoint), fingerprint_of(checkpoint.path)
+            path, fingerprint = ledger_name(checkpoint.path), fingerprint_of(checkpoint.path)
             known = remembered.get(path)
             if known is not None and known[0] == fingerprint:
                 digests[checkpoint] = known[1]
@@ -248,25 +247,6 @@ class Planner:
                 raise CheckpointError(f"{checkpoint.path} changed while it was read", "wait until it is written")
             self.ledger.keep_digest(path, fingerprint, digests[checkpoint])
         return digests
-
-
-def chosen_tasks(suite: Suite, names: Sequence[str] = ()) -> list[SuiteTask]:
-    """Pick tasks of a suite by their lm-eval name or their name in tables; all of them when no name is given.
-
-    Raises:
-        UnknownNameError: the suite has no such task.
-    """
-    by_name = suite.tasks | {entry.task: entry for entry in suite.tasks.values()}
-    for name in names:
-        if name not in by_name:
-            raise UnknownNameError("task", name, suite.tasks, f"the suite {suite.name}")
-    return list(dict.fromkeys(by_name[name] for name in names)) or list(suite.tasks.values())
-
-
-def ledger_name(checkpoint: Checkpoint) -> str:
-    """How a checkpoint's digest is remembered: by its place, which carries no secrets."""
-    path = checkpoint.path
-    return str(path.resolve()) if type(path).__module__ == "pathlib" else redact(str(path))
 
 
 def run_rows(project: Project) -> pd.DataFrame:
@@ -285,8 +265,3 @@ def run_rows(project: Project) -> pd.DataFrame:
     ]
     whole = dict.fromkeys(("params", "params_non_embedding", "tokens_per_step", "tokens_planned"), "Int64")
     return pd.DataFrame(rows).astype(whole)
-
-
-def stem_of(key: PairKey) -> tuple[str, str, str]:
-    """How a pair stands in `Store.done`."""
-    return (file_name(key.run), str(key.step), f"{file_name(key.task)}-{key.identity[:16]}")

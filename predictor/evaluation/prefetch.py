@@ -9,8 +9,7 @@ from pathlib import Path
 from predictor.checkpoints.hub import fetch_revision, find_revisions
 from predictor.errors import PredictorError
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.plan import chosen_tasks
-from predictor.evaluation.suites import load_suite
+from predictor.evaluation.suites import chosen_tasks, load_suite
 from predictor.project import Project, is_hub
 
 

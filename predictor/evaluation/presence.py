@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import socket
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import TracebackType
+from typing import IO
 
 from predictor.errors import PredictorError, StoreError
 from predictor.results.ledger import Ledger
@@ -19,6 +22,8 @@ LOCK = "evaluate.lock"
 _BEAT = 5.0
 """Seconds between two heartbeats; a coordinator that is not heard of for four of them is taken as gone."""
 SILENT = 4 * _BEAT
+_MOMENT = 2.0
+"""Seconds after which a store that is held is held by a coordinator, and not by one that only asks who holds it."""
 
 
 @contextmanager
@@ -30,22 +35,34 @@ def store_lock(folder: Path) -> Iterator[None]:
     """
     path = folder / LOCK
     try:
-        file = path.open("a+", encoding="utf-8")
+        # Without a buffer: what a full disk does not take must not be tried again when the file is closed.
+        file = path.open("ab+", buffering=0)
     except OSError as error:
         raise StoreError(f"{path} cannot be opened ({error.strerror})", "check the permissions of the store") from None
     with file:
+        if not _locked(file):
+            file.seek(0)
+            holder = file.read().decode().strip() or "another process"
+            raise StoreError(f"the store {folder} is in use by {holder}", "wait for it, or give another --store")
+        file.truncate(0)
+        # Only for whoever asks who holds it: on a full disk what matters says so.
+        with contextlib.suppress(OSError):
+            file.write(f"process {os.getpid()} on {socket.gethostname()}".encode())
+        yield
+
+
+def _locked(file: IO[bytes]) -> bool:
+    until = time.monotonic() + _MOMENT
+    while True:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            file.seek(0)
-            holder = file.read().strip() or "another process"
-            raise StoreError(
-                f"the store {folder} is in use by {holder}", "wait for it, or give another --store"
-            ) from None
-        file.truncate(0)
-        file.write(f"process {os.getpid()} on {socket.gethostname()}")
-        file.flush()
-        yield
+            # `predictor status` holds it for the instant in which it asks; one that scores holds it for longer.
+            if time.monotonic() > until:
+                return False
+            time.sleep(0.05)
+        else:
+            return True
 
 
 def holder_of(folder: Path) -> str | None:

@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import difflib
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
 from predictor.config_file import read_yaml
-from predictor.errors import ConfigError
+from predictor.errors import ConfigError, UnknownNameError
 
 KINDS = ("choice", "generation", "loss")
 BACKENDS = ("tree", "hf", "vllm")
@@ -258,3 +259,16 @@ class _Reader:
             inner = inner[:-1]
         line = f":{self.lines[inner]}" if inner else ""
         return ConfigError(f"{self.path}{line}: {'.'.join(place)} {message}", remedy)
+
+
+def chosen_tasks(suite: Suite, names: Sequence[str] = ()) -> list[SuiteTask]:
+    """Pick tasks of a suite by their lm-eval name or their name in tables; all of them when no name is given.
+
+    Raises:
+        UnknownNameError: the suite has no such task.
+    """
+    by_name = suite.tasks | {entry.task: entry for entry in suite.tasks.values()}
+    for name in names:
+        if name not in by_name:
+            raise UnknownNameError("task", name, suite.tasks, f"the suite {suite.name}")
+    return list(dict.fromkeys(by_name[name] for name in names)) or list(suite.tasks.values())

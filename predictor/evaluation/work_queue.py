@@ -32,6 +32,7 @@ class WorkQueue:
         largest: the most that a worker can grow, in multiples of a normal one.
         settled: called when a pair's fate in this session is decided: its key, and why it failed or None.
         on_tick: called by the executor every second or so.
+        say: takes a line on what stands in the way.
     """
 
     ledger: Ledger
@@ -44,6 +45,7 @@ class WorkQueue:
     largest: int = 1
     settled: Callable[[PairKey, str | None], None] = lambda key, reason: None
     on_tick: Callable[[], None] = lambda: None
+    say: Callable[[str], None] = lambda line: None
     _waiting: collections.deque[Unit] = field(default_factory=collections.deque)
     _in_hand: dict[str, tuple[Pair, Unit]] = field(default_factory=dict)
     _losses: collections.Counter[str] = field(default_factory=collections.Counter)
@@ -102,6 +104,18 @@ class WorkQueue:
 
     def _is_done(self, key: PairKey) -> bool:
         return self.store.has(key.run, key.step, key.task, key.identity)
+
+    def give_back(self, unit: Unit) -> None:
+        """Take back a piece that no worker has seen: its pairs wait again, still leased, in front of all others."""
+        for pair in unit.pairs:
+            del self._in_hand[pair.key.identity]
+        self._waiting.appendleft(replace(unit, job=""))
+
+    def forget(self) -> None:
+        """Give back everything, as all workers have gone: the next plan finds what of it is still missing."""
+        self._waiting.clear()
+        self._in_hand.clear()
+        self.ledger.unlease(self.owner)
 
     def tell(self, report: Report) -> None:
         """Record what a worker says; what it lost waits again, and what is too large for it waits for a larger one."""

@@ -6,30 +6,24 @@ loses the history of attempts and nothing else: what is done is learnt from the 
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import Any
 
 import sqlalchemy as sql
-from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
-from predictor.errors import StoreError
 from predictor.redaction import redact
-from predictor.results.ledger_schema import COORDINATORS, DIGESTS, EVENTS, PAIRS, SENT, is_current, migrate
+from predictor.results.database import Database
+from predictor.results.ledger_schema import COORDINATORS, DIGESTS, EVENTS, PAIRS, SENT
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
 MOST_ATTEMPTS = 3
 """A pair that failed so often is given up until `predictor retry`."""
-_PATIENCE = 120.0
-"""Seconds for which a database that has gone is waited for: about what a restart of PostgreSQL takes."""
 _LONGEST_LEASE = 86_400.0
 _MOST_LOG = 4000
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -100,22 +94,8 @@ class Ledger:
     """
 
     def __init__(self, where: str | Path, *, read_only: bool = False) -> None:
-        self._engine = _engine(where)
-        self.name = self._engine.url.render_as_string(hide_password=True)
-        self.shared = self._engine.dialect.name != "sqlite"
-        if not self.shared:
-            self.name = str(where)
-        if not read_only or not self._write(is_current):
-            self._write(self._prepare)
-
-    def _prepare(self, connection: sql.Connection) -> None:
-        if self.shared:
-            # Two coordinators that start together must not both make the tables.
-            connection.execute(sql.text("SELECT pg_advisory_xact_lock(7027153)"))
-        else:
-            # Readers (`predictor status`) do not wait for the coordinator, nor it for them.
-            connection.exec_driver_sql("PRAGMA journal_mode=WAL")
-        migrate(connection)
+        self._database = Database(where, read_only=read_only)
+        self.name, self.shared = self._database.name, self._database.shared
 
     def __enter__(self) -> Ledger:
         return self
@@ -127,7 +107,7 @@ class Ledger:
 
     def close(self) -> None:
         """Close all connections."""
-        self._engine.dispose()
+        self._database.close()
 
     # -- leases -------------------------------------------------------------------------------------------------------
 
@@ -147,13 +127,13 @@ class Ledger:
         """
 
         def write(connection: sql.Connection) -> set[str]:
-            now = self._now(connection)
+            now = self._database.now(connection)
             lease = {"lease_owner": owner, "lease_job": job, "lease_until": now + seconds}
             rows = [
                 {**_place(pair), **lease, "state": WAITING, "attempts": 0, "reason": "", "changed_at": _stamp()}
                 for pair in pairs
             ]
-            statement = self._insert(PAIRS).on_conflict_do_update(
+            statement = self._database.insert(PAIRS).on_conflict_do_update(
                 index_elements=["identity"],
                 set_=lease,
                 where=(PAIRS.c.state != DONE) & ((PAIRS.c.lease_owner == "") | (PAIRS.c.lease_owner == owner)),
@@ -162,16 +142,16 @@ class Ledger:
             held = sql.select(PAIRS.c.identity).where(PAIRS.c.lease_owner == owner, PAIRS.c.lease_job == job)
             return {row.identity for row in connection.execute(held)}
 
-        return self._write(write) & {pair.identity for pair in pairs} if pairs else set()
+        return self._database.write(write) & {pair.identity for pair in pairs} if pairs else set()
 
     def renew(self, owner: str, seconds: float) -> None:
         """Let all leases of a coordinator last that long from now."""
 
         def write(connection: sql.Connection) -> None:
-            until = self._now(connection) + seconds
+            until = self._database.now(connection) + seconds
             connection.execute(sql.update(PAIRS).where(PAIRS.c.lease_owner == owner).values(lease_until=until))
 
-        self._write(write)
+        self._database.write(write)
 
     def adopt(self, job: str, owner: str, seconds: float, *, exclusive: bool = False) -> list[PairKey]:
         """Take over the pairs of a job whose coordinator has gone; empty while that one's lease lasts.
@@ -184,7 +164,7 @@ class Ledger:
         """
 
         def write(connection: sql.Connection) -> list[PairKey]:
-            now = self._now(connection)
+            now = self._database.now(connection)
             mine = (PAIRS.c.lease_job == job) & (PAIRS.c.state != DONE)
             change = {"lease_owner": owner, "lease_until": now + seconds}
             free = sql.true() if exclusive else _free(now, owner)
@@ -193,7 +173,7 @@ class Ledger:
                 _key(row) for row in connection.execute(sql.select(PAIRS).where(mine, PAIRS.c.lease_owner == owner))
             ]
 
-        return self._write(write)
+        return self._database.write(write)
 
     def holds(self, job: str) -> bool:
         """Tell whether anybody leases pairs for a job."""
@@ -219,14 +199,14 @@ class Ledger:
         alive = tuple(jobs_alive)
 
         def read(connection: sql.Connection) -> list[Any]:
-            gone = _expired(self._now(connection)) if self.shared else sql.true()
+            gone = _expired(self._database.now(connection)) if self.shared else sql.true()
             held = ((PAIRS.c.lease_owner != "") & (PAIRS.c.lease_owner != owner)) | (
                 (PAIRS.c.lease_owner == "") & (PAIRS.c.state == RUNNING)
             )
             held &= PAIRS.c.lease_job.not_in(alive)
             return list(connection.execute(sql.select(PAIRS).where(held, gone, PAIRS.c.state != DONE)))
 
-        rows = self._read(read)
+        rows = self._database.read(read)
         running = [row for row in rows if row.state == RUNNING]
         self.release(_key(row) for row in running)
         self._free([row.identity for row in rows if row.state != RUNNING])
@@ -239,7 +219,7 @@ class Ledger:
                 connection.execute(sql.update(PAIRS).where(chosen).values(**_NO_LEASE))
 
         if identities:
-            self._write(write)
+            self._database.write(write)
 
     def unlease(self, owner: str) -> None:
         """Give back everything that a coordinator holds, as it ends."""
@@ -247,7 +227,7 @@ class Ledger:
         def read(connection: sql.Connection) -> list[Any]:
             return list(connection.execute(sql.select(PAIRS).where(PAIRS.c.lease_owner == owner)))
 
-        rows = self._read(read)
+        rows = self._database.read(read)
         self.release(_key(row) for row in rows if row.state == RUNNING)
         self._free([row.identity for row in rows if row.state != RUNNING])
 
@@ -284,15 +264,15 @@ class Ledger:
         Returns:
             the number of such pairs, as those in hand when a coordinator was killed.
         """
-        known = self.states()
-        new = [pair for pair in pairs if pair.identity not in known or known[pair.identity].state != DONE]
+        known = self._done()
+        new = [pair for pair in pairs if pair.identity not in known]
 
         def write(connection: sql.Connection) -> None:
             for pair in new:
                 self._change(connection, "finished", pair, DONE, "", "found in the store")
 
         if new:
-            self._write(write)
+            self._database.write(write)
         return len(new)
 
     def vanished(self, pairs: Iterable[PairKey]) -> int:
@@ -301,8 +281,8 @@ class Ledger:
         Returns:
             the number of those that were finished.
         """
-        known = self.states()
-        gone = [pair for pair in pairs if pair.identity in known and known[pair.identity].state == DONE]
+        known = self._done()
+        gone = [pair for pair in pairs if pair.identity in known]
         for pair in gone:
             self._record("vanished", pair, WAITING, detail="its scores file is gone or was damaged")
         return len(gone)
@@ -327,13 +307,20 @@ class Ledger:
                     count += 1
             return count
 
-        return self._write(write)
+        return self._database.write(write)
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def states(self) -> dict[str, PairState]:
         """Read how all pairs stand, by identity."""
         return {row.identity: state for row, state in self._pairs(sql.select(*_STATE))}
+
+    def unfinished(self) -> dict[str, PairState]:
+        """Read how the pairs stand that are not done, by identity."""
+        return {row.identity: state for row, state in self._pairs(sql.select(*_STATE).where(PAIRS.c.state != DONE))}
+
+    def _done(self) -> set[str]:
+        return {row.identity for row in self._select(sql.select(PAIRS.c.identity).where(PAIRS.c.state == DONE))}
 
     def latest(self) -> dict[tuple[str, int, str], PairState]:
         """Read how each (run, step, task) stood last, under whatever identity."""
@@ -347,9 +334,9 @@ class Ledger:
 
     def _pairs(self, statement: Any) -> list[tuple[Any, PairState]]:
         def read(connection: sql.Connection) -> tuple[float, list[Any]]:
-            return self._now(connection), list(connection.execute(statement))
+            return self._database.now(connection), list(connection.execute(statement))
 
-        now, rows = self._read(read)
+        now, rows = self._database.read(read)
         return [
             (
                 row,
@@ -382,8 +369,8 @@ class Ledger:
     def keep_digest(self, path: str, fingerprint: str, digest: str) -> None:
         """Remember a checkpoint's digest for as long as its files have this fingerprint."""
         values = {"fingerprint": fingerprint, "digest": digest}
-        statement = self._insert(DIGESTS).values(path=path, **values)
-        self._write(
+        statement = self._database.insert(DIGESTS).values(path=path, **values)
+        self._database.write(
             lambda connection: connection.execute(statement.on_conflict_do_update(index_elements=["path"], set_=values))
         )
 
@@ -393,8 +380,8 @@ class Ledger:
 
     def keep_sent(self, tracker: str, identity: str) -> None:
         """Remember that a tracker has had a pair's scores."""
-        statement = self._insert(SENT).values(tracker=tracker, identity=identity).on_conflict_do_nothing()
-        self._write(lambda connection: connection.execute(statement))
+        statement = self._database.insert(SENT).values(tracker=tracker, identity=identity).on_conflict_do_nothing()
+        self._database.write(lambda connection: connection.execute(statement))
 
     # -- coordinators -------------------------------------------------------------------------------------------------
 
@@ -402,26 +389,28 @@ class Ledger:
         """Say that a coordinator lives, and what it does."""
 
         def write(connection: sql.Connection) -> None:
-            now = self._now(connection)
+            now = self._database.now(connection)
             values = {"beat_at": now, "activity": redact(activity)}
-            statement = self._insert(COORDINATORS).values(owner=owner, host=host, pid=pid, started_at=now, **values)
+            row = {"owner": owner, "host": host, "pid": pid, "started_at": now, **values}
+            statement = self._database.insert(COORDINATORS).values(row)
             connection.execute(statement.on_conflict_do_update(index_elements=["owner"], set_=values))
 
-        self._write(write)
+        self._database.write(write)
 
     def leave(self, owner: str) -> None:
         """Forget a coordinator that has ended."""
-        self._write(lambda connection: connection.execute(COORDINATORS.delete().where(COORDINATORS.c.owner == owner)))
+        statement = COORDINATORS.delete().where(COORDINATORS.c.owner == owner)
+        self._database.write(lambda connection: connection.execute(statement))
 
     def coordinators(self) -> list[Coordinator]:
         """Read the coordinators that did not say that they ended, the one last heard of first."""
 
         def read(connection: sql.Connection) -> list[Coordinator]:
-            now = self._now(connection)
+            now = self._database.now(connection)
             rows = connection.execute(sql.select(COORDINATORS).order_by(COORDINATORS.c.beat_at.desc()))
             return [Coordinator(**row._mapping, age=max(0.0, now - row.beat_at)) for row in rows]
 
-        return self._read(read)
+        return self._database.read(read)
 
     # -- the database -------------------------------------------------------------------------------------------------
 
@@ -442,7 +431,7 @@ class Ledger:
                     return
             self._change(connection, event, pair, state, reason, detail, **more)
 
-        self._write(write)
+        self._database.write(write)
 
     def _change(
         self,
@@ -469,7 +458,7 @@ class Ledger:
         if state == DONE:
             change |= {"attempts": 0, "given_up": False, "not_before": 0.0}
         elif state == FAILED:
-            now = self._now(connection)
+            now = self._database.now(connection)
             start = now if backoff_seconds else 0.0
             fresh |= {"attempts": 1, "given_up": final, "not_before": start + backoff_seconds}
             wait = sql.case(
@@ -481,7 +470,7 @@ class Ledger:
                 "given_up": sql.true() if final else PAIRS.c.attempts + 1 >= MOST_ATTEMPTS,
                 "not_before": start + wait,
             }
-        statement = self._insert(PAIRS).values(**place, **fresh)
+        statement = self._database.insert(PAIRS).values(**place, **fresh)
         # A message that comes late or twice changes nothing of what is done: it ends as done once.
         wanted = None if event == "vanished" else PAIRS.c.state != DONE
         changed = statement.on_conflict_do_update(index_elements=["identity"], set_=change, where=wanted)
@@ -489,90 +478,16 @@ class Ledger:
         if connection.execute(changed.returning(PAIRS.c.identity)).first() is not None:
             connection.execute(EVENTS.insert().values(at=_stamp(), event=event, detail=detail or reason, **place))
 
-    def _insert(self, table: sql.Table) -> Any:
-        if self.shared:
-            from sqlalchemy.dialects import postgresql
-
-            return postgresql.insert(table)
-        from sqlalchemy.dialects import sqlite
-
-        return sqlite.insert(table)
-
     def now(self) -> float:
         """Seconds since the epoch, by the clock that leases and back-off go by."""
-        return self._read(self._now)
-
-    def _now(self, connection: sql.Connection) -> float:
-        """Seconds since the epoch: of the database where hosts share one, so that their clocks need not agree."""
-        if self.shared:
-            return float(connection.execute(sql.text("SELECT extract(epoch FROM clock_timestamp())")).scalar() or 0.0)
-        return time.time()
+        return self._database.read(self._database.now)
 
     def _select(self, statement: Any) -> list[Any]:
-        return self._read(lambda connection: list(connection.execute(statement)))
-
-    def _read(self, read: Callable[[sql.Connection], T]) -> T:
-        return self._write(read)
-
-    def _write(self, change: Callable[[sql.Connection], T]) -> T:
-        """Carry out a transaction; a shared database that has gone is waited for, and the transaction done again."""
-        until = time.monotonic() + (_PATIENCE if self.shared else 0.0)
-        pause = 0.1
-        while True:
-            try:
-                with self._engine.begin() as connection:
-                    return change(connection)
-            except OperationalError as error:
-                if time.monotonic() > until or not _may_pass(error):
-                    raise self._as_store_error(error) from None
-                time.sleep(pause)
-                pause = min(2 * pause, 5.0)
-            except SQLAlchemyError as error:
-                raise self._as_store_error(error) from None
-
-    def _as_store_error(self, error: SQLAlchemyError) -> StoreError:
-        cause = redact(str(error).splitlines()[0])
-        if self.shared:
-            remedy = "check the URL, the user's rights and the password (PGPASSWORD or ~/.pgpass), and that it runs"
-            return StoreError(f"the ledger {self.name} cannot be used ({cause})", remedy)
-        if "disk is full" in cause or "disk I/O error" in cause:
-            return StoreError(f"the ledger {self.name} cannot be written ({cause})", "make room on its disk")
-        return StoreError(
-            f"the ledger {self.name} cannot be used ({cause})",
-            "move it away: 'predictor evaluate' makes a new one and learns what is done from the score files",
-        )
+        return self._database.read(lambda connection: list(connection.execute(statement)))
 
 
 _NO_LEASE: dict[str, Any] = {"lease_owner": "", "lease_job": "", "lease_until": 0.0}
 _STATE = tuple(column for column in PAIRS.c if column.name not in ("seconds", "changed_at"))
-
-
-def _engine(where: str | Path) -> sql.Engine:
-    if "://" not in str(where):
-        engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": 30})
-        # With a write-ahead log this loses at most the last moments of history when the machine loses power.
-        sql.event.listen(engine, "connect", lambda connection, _: connection.execute("PRAGMA synchronous=NORMAL"))
-        return engine
-    try:
-        url = sql.make_url(str(where))
-        if url.drivername in ("postgres", "postgresql"):
-            url = url.set(drivername="postgresql+psycopg")
-        return sql.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
-    except (ArgumentError, NoSuchModuleError):
-        raise StoreError(
-            f"the ledger {redact(str(where))} is no database that is known",
-            "give the path of an SQLite file, or postgresql://user@host/name",
-        ) from None
-    except ModuleNotFoundError:
-        raise StoreError(
-            "a ledger in PostgreSQL needs psycopg, which is not installed", "pip install 'predictor[postgres]'"
-        ) from None
-
-
-def _may_pass(error: OperationalError) -> bool:
-    """Whether a database's error is of a kind that passes: it restarts, or the network is away."""
-    text = str(error).lower()
-    return not any(word in text for word in ("authentication failed", "does not exist", "no password supplied"))
 
 
 def _free(now: float, owner: str) -> Any:

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from predictor.results.store import COMPACT, IDENTITIES_KEY, IMPORTED, Store, canonical_json, file_name, read_identity
+from predictor.results.store import COMPACT, Store, file_name
+from predictor.results.table_file import IDENTITIES_KEY, IMPORTED, canonical_json, read_identities, read_identity
 
 
 @dataclass(frozen=True)
@@ -107,7 +108,7 @@ def compact(store: Store) -> tuple[int, int]:
         tables, identities, kept = [], {}, []
         if target.is_file():
             tables.append(store.read_file(target).replace_schema_metadata(None))
-            identities = store.identities_in(target)
+            identities = read_identities(target)
         for path in files:
             try:
                 tables.append(store.read_file(path).replace_schema_metadata(None))

@@ -28,7 +28,7 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(what: str, ready, seconds: float = 60.0) -> None:
+def wait_for(what: str, ready, seconds: float = 180.0) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
@@ -59,8 +59,10 @@ SelectType=select/cons_tres
 SelectTypeParameters=CR_CPU
 ReturnToService=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0
+# On a machine that is busy daemons answer late; a node that was not heard of is asked again soon.
+MessageTimeout=60
 SlurmctldTimeout=300
-SlurmdTimeout=300
+SlurmdTimeout=30
 InactiveLimit=0
 KillWait=2
 MinJobAge=300
@@ -72,9 +74,34 @@ PartitionName=main Nodes={host} Default=YES MaxTime=INFINITE State=UP OverSubscr
 """
 
 
+class Slurm:
+    """A running Slurm; `environment` is that in which sbatch speaks to it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.environment = {**os.environ, "SLURM_CONF": str(folder / "slurm.conf")}
+        self.processes: dict[str, subprocess.Popen] = {}
+
+    def start(self, *command: str) -> None:
+        """Start one of its daemons, which writes its output beside its other files."""
+        name = Path(command[0]).name
+        with (self.folder / f"{name}.out").open("a") as log:
+            self.processes[name] = subprocess.Popen(
+                command, env=self.environment, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def start_controller(self) -> None:
+        """Start the daemon that takes jobs; it goes on where it was stopped."""
+        self.start("/usr/sbin/slurmctld", "-D", "-f", str(self.folder / "slurm.conf"))
+
+    def stop_controller(self) -> None:
+        """Stop the daemon that takes jobs; those that run go on."""
+        end([self.processes.pop("slurmctld")])
+
+
 @contextlib.contextmanager
-def slurm(folder: Path, cpus: int = 2) -> Iterator[dict[str, str]]:
-    """Run munged, slurmctld and slurmd; yields the environment in which sbatch speaks to them."""
+def slurm(folder: Path, cpus: int = 2) -> Iterator[Slurm]:
+    """Run munged, slurmctld and slurmd."""
     folder.mkdir(parents=True)
     for name in ("state", "spool"):
         (folder / name).mkdir()
@@ -82,36 +109,31 @@ def slurm(folder: Path, cpus: int = 2) -> Iterator[dict[str, str]]:
     settings = {"host": host, "folder": folder, "user": getpass.getuser(), "cpus": cpus}
     conf = folder / "slurm.conf"
     conf.write_text(_SLURM_CONF.format(**settings, ctld_port=free_port(), slurmd_port=free_port()))
-    environment = {**os.environ, "SLURM_CONF": str(conf)}
+    running = Slurm(folder)
     key = folder / "munge.key"
     key.write_bytes(os.urandom(128))
     key.chmod(0o400)
-    processes = []
-
-    def start(*command: str) -> None:
-        with (folder / f"{Path(command[0]).name}.out").open("w") as log:
-            processes.append(subprocess.Popen(command, env=environment, stdout=log, stderr=log, start_new_session=True))
-
     try:
         munge_files = {"socket": "munge.socket", "pid-file": "munge.pid", "log-file": "munge.log", "seed-file": "seed"}
-        start(
+        running.start(
             "/usr/sbin/munged", "--foreground", "--force", "--num-threads=2", f"--key-file={key}",
             *(f"--{option}={folder / name}" for option, name in munge_files.items()),
         )  # fmt: skip
         wait_for("munged", (folder / "munge.socket").exists)
-        start("/usr/sbin/slurmctld", "-D", "-f", str(conf))
-        start("/usr/sbin/slurmd", "-D", "-f", str(conf), "-N", host)
+        running.start_controller()
+        running.start("/usr/sbin/slurmd", "-D", "-f", str(conf), "-N", host)
 
         def idle() -> bool:
-            told = subprocess.run(["sinfo", "-h", "-o", "%T"], env=environment, capture_output=True, text=True)
+            told = subprocess.run(["sinfo", "-h", "-o", "%T"], env=running.environment, capture_output=True, text=True)
             return "idle" in told.stdout
 
         wait_for("an idle node of Slurm", idle)
-        yield environment
+        yield running
     finally:
-        subprocess.run(["scancel", "--user", getpass.getuser()], env=environment, capture_output=True, check=False)
+        cancel = ["scancel", "--user", getpass.getuser()]
+        subprocess.run(cancel, env=running.environment, capture_output=True, check=False)
         time.sleep(0.5)
-        end(processes)
+        end(list(running.processes.values()))
 
 
 def end(processes: list[subprocess.Popen]) -> None:

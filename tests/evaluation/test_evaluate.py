@@ -13,7 +13,8 @@ from predictor.evaluation import evaluate, status
 from predictor.evaluation.presence import store_lock
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
-from predictor.results.store import Store, read_identity
+from predictor.results.store import Store
+from predictor.results.table_file import read_identity
 from tests.evaluation.tiny import save_checkpoint
 
 TASKS = ("tiny_facts", "tiny_heldout", "tiny_sort")
@@ -116,7 +117,7 @@ def test_status_knows_it_without_torch(scored, predictor):
     code = (
         "import sys; from predictor.project import load_project; from predictor.evaluation import status;"
         f"status(load_project({str(scored.root / 'checkpoints.yaml')!r}));"
-        "assert not {'torch', 'lm_eval', 'transformers'} & set(sys.modules)"
+        "assert not {'torch', 'lm_eval', 'transformers', 'pandas'} & set(sys.modules)"
     )
     import subprocess
     import sys

@@ -8,7 +8,8 @@ import pytest
 
 from predictor.evaluation import evaluate
 from predictor.project import load_project
-from predictor.results.store import Store, read_identity
+from predictor.results.store import Store
+from predictor.results.table_file import read_identity
 
 pytestmark = pytest.mark.slow
 

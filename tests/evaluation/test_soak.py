@@ -1,11 +1,13 @@
 """While a ladder trains, real clusters score its checkpoints, and everything that can be killed is killed.
 
 Three coordinators watch one ladder: with the local executor, with Ray on two nodes and a ledger in PostgreSQL, and
-with Slurm. Workers and coordinators are killed, PostgreSQL is restarted, checkpoints lie there half-written. In the end
-every whole checkpoint is scored exactly once on every task, with the values of an undisturbed run.
+with Slurm. Of each, workers and the coordinator are killed; PostgreSQL is restarted, checkpoints lie half-written, and
+new ones come until all that was to be killed was seen at work and killed. In the end every whole checkpoint is scored
+exactly once on every task, with the values of an undisturbed run.
 """
 
 import collections
+import contextlib
 import hashlib
 import json
 import os
@@ -20,6 +22,7 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from predictor.errors import PredictorError
 from predictor.evaluation import evaluate, status
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
@@ -30,7 +33,10 @@ from tests.evaluation.tiny import save_checkpoint
 pytestmark = pytest.mark.slow
 
 TASKS = ("tiny_facts", "tiny_sort")
-DEADLINE = 300.0
+# It takes three minutes on two cores. What must not happen is that it hangs; on a machine that is busy it takes longer.
+DEADLINE = 1200.0
+# Of each executor. A pair whose worker was killed three times would be given up.
+WORKER_KILLS = 2
 # What the processes that score are called, by executor.
 WORKERS = {"local": "multiprocessing.spawn", "ray": "ray::predictor-", "slurm": "submitit.core._submit"}
 
@@ -89,7 +95,9 @@ class Watched:
         tasks = [word for task in TASKS for word in ("--task", task)]
         with self.log.open("a") as log:
             self.process = subprocess.Popen(
-                [predictor, "evaluate", "--watch", "--every", "2s", "--config", self.config, *tasks],
+                [predictor, "evaluate", "--watch", "--every", "2s", "--config", self.config.name, *tasks],
+                # As a user would: workers elsewhere must not depend on where the coordinator was started.
+                cwd=self.config.parent,
                 stdout=log,
                 stderr=log,
                 env=self.environment,
@@ -104,19 +112,39 @@ class Watched:
 
     def kill_a_worker(self, draw):
         """Kill one of the processes that score; False if there is none now."""
+        workers = self.workers()
+        if not workers:
+            return False
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(draw.choice(workers), signal.SIGKILL)
+            return True
+        return False
+
+    def workers(self):
+        """Numbers of the processes that score for this coordinator."""
         found = []
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            except (OSError, ValueError):
+            except OSError:
                 continue
-            ours = self.name != "local" or parent == self.process.pid
-            if WORKERS[self.name] in command and "srun" not in command and ours:
+            # srun waits for the worker and has its command line, too.
+            if WORKERS[self.name] in command and "srun" not in command and self._is_ours(folder, command):
                 found.append(int(folder.name))
-        if found:
-            os.kill(draw.choice(found), signal.SIGKILL)
-        return bool(found)
+        return found
+
+    def _is_ours(self, folder, command):
+        if self.name == "slurm":
+            return str(self.project.store_path) in command
+        # The local worker's parent is the coordinator; Ray's is a raylet, which this process started.
+        wanted = self.process.pid if self.name == "local" else os.getpid()
+        number = int(folder.name)
+        while number > 1 and number != wanted:
+            try:
+                number = int(Path(f"/proc/{number}/stat").read_text().rpartition(")")[2].split()[1])
+            except OSError:
+                return False
+        return number == wanted
 
     def look(self):
         """Remember the score files that are there: none of them may ever change."""
@@ -127,11 +155,20 @@ class Watched:
         counts = status(self.project, tasks=TASKS).counts()
         return counts["done"] and not counts["waiting"] + counts["running"] + counts["failed"]
 
+    def tell(self):
+        """Say how it stands, for whoever reads why this test failed."""
+        print(f"\n== {self.name}: coordinator's exit code {self.process and self.process.poll()}; {self.workers()}")
+        print(self.log.read_text()[-3000:] if self.log.is_file() else "never started")
+        with contextlib.suppress(PredictorError):
+            state = status(self.project, tasks=TASKS)
+            print(state.counts(), [(one.activity, one.age) for one in state.coordinators])
+            print(*[pair for pair in state.pairs if pair.state != "done"], sep="\n")
+
     def stop(self):
         if self.process is not None and self.process.poll() is None:
             self.process.send_signal(signal.SIGTERM)
             try:
-                return self.process.wait(timeout=30)
+                return self.process.wait(timeout=120)
             except subprocess.TimeoutExpired:
                 self.process.kill()
                 return self.process.wait()
@@ -153,13 +190,72 @@ def train(ladder):
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
+class Disturbance:
+    """Kills what works, in an order that is drawn, until all was killed that was to be killed.
+
+    Whose turn it is to lose a worker must have one at work: where it has scored everything, a new checkpoint comes.
+    """
+
+    def __init__(self, watched, database, ladder, elsewhere, draw):
+        self.watched, self.database, self.ladder, self.elsewhere, self.draw = watched, database, ladder, elsewhere, draw
+        self.kills = collections.Counter()
+        self.left = [(one, "worker") for one in watched for _ in range(WORKER_KILLS)]
+        self.left += [(one, "coordinator") for one in watched] + [(None, "database")]
+        draw.shuffle(self.left)
+        self.added = 0
+
+    def step(self):
+        """Kill once; False if nothing of what is left could be killed now."""
+        one, action = self.left[0]
+        if action == "database":
+            self.database.stop()
+            time.sleep(1.0)
+            self.database.start()
+        elif action == "coordinator":
+            one.kill()
+        else:
+            seen = next((turn for turn in self.left if turn[1] == "worker" and turn[0].kill_a_worker(self.draw)), None)
+            if seen is None:
+                if one.done():
+                    self.add_checkpoint()
+                return False
+            one = seen[0]
+        self.left.remove((one, action))
+        self.kills[one.name if one else "", action] += 1
+        for each in self.watched:
+            each.look()
+        return True
+
+    def add_checkpoint(self):
+        """Let one more checkpoint appear, whole at once."""
+        self.added += 1
+        new = save_checkpoint(self.elsewhere / str(self.added), seed=100 + self.added)
+        new.rename(self.ladder / "4k" / f"step_{1000 + self.added}")
+
+
+@contextlib.contextmanager
+def told_when_it_fails(watched, slurm):
+    """Print how everything stood, where the body fails."""
+    try:
+        yield
+    except BaseException:
+        for one in watched:
+            one.tell()
+        for command in (["squeue", "--states=all", "--array"], ["sinfo", "--list-reasons"], ["sinfo", "--long"]):
+            done = subprocess.run(command, env=slurm.environment, capture_output=True, text=True, check=False)
+            print(f"\n== {' '.join(command)}\n{done.stdout}{done.stderr}")
+        for name in ("slurmctld.log", "slurmd.log"):
+            print(f"\n== {name}\n{(slurm.folder / name).read_text()[-4000:]}")
+        raise
+
+
 def test_nothing_is_lost_or_scored_twice_whatever_is_killed(needed, ray_cluster, tmp_path):
     draw = random.Random(11)
     ladder = tmp_path / "ladder"
     environment = {**os.environ, "OMP_NUM_THREADS": "1"}
     with (
         clusters.postgres() as database,
-        clusters.slurm(tmp_path / "slurm-cluster") as slurm_environment,
+        clusters.slurm(tmp_path / "slurm-cluster") as slurm,
     ):
         watched = [
             Watched("local", tmp_path, ladder, environment, executor={"workers": 2}),
@@ -171,45 +267,39 @@ def test_nothing_is_lost_or_scored_twice_whatever_is_killed(needed, ray_cluster,
                 executor={"kind": "ray", "address": ray_cluster},
                 ledger=database.url,
             ),
-            Watched("slurm", tmp_path, ladder, slurm_environment, executor={"kind": "slurm", "workers": 2}),
+            Watched(
+                "slurm",
+                tmp_path,
+                ladder,
+                {**slurm.environment, "OMP_NUM_THREADS": "1"},
+                executor={"kind": "slurm", "workers": 2},
+            ),
         ]
         trainer = train(ladder)
         try:
             began = time.monotonic()
-            clusters.wait_for("the first checkpoint", lambda: any(ladder.glob("4k/step_*")))
+            clusters.wait_for("the first checkpoint", lambda: any(ladder.glob("4k/step_*")), DEADLINE)
             whole = save_checkpoint(tmp_path / "elsewhere", seed=3)
             complete = half_write(whole, ladder / "4k" / "step_900")
             half_write(save_checkpoint(tmp_path / "never", seed=4), ladder / "4k" / "step_901")
             for one in watched:
                 one.start()
 
-            kills = collections.Counter()
-            chaos = [(one, action) for one in watched for action in ("worker", "coordinator")]
-            chaos += [(draw.choice(watched), "worker"), (None, "database")]
-            draw.shuffle(chaos)
-            for number, (one, action) in enumerate(chaos):
-                if action == "worker":
-                    clusters.wait_for(
-                        f"a worker of {one.name}", lambda one=one: one.kill_a_worker(draw) or one.done(), 100
-                    )
-                elif action == "coordinator":
-                    one.kill()
-                else:
-                    database.stop()
-                    time.sleep(1.0)
-                    database.start()
-                kills[action] += 1
-                if number == 4:
-                    complete()
-                for each in watched:
-                    each.look()
-                time.sleep(draw.uniform(0.0, 1.5))
-
-            assert trainer.wait(timeout=120) == 0
-            for one in watched:
-                left = DEADLINE - (time.monotonic() - began)
-                clusters.wait_for(f"the end of {one.name}; {one.log.read_text()[-2000:]}", one.done, left)
-            codes = [one.stop() for one in watched]
+            disturbance = Disturbance(watched, database, ladder, tmp_path / "added", draw)
+            with told_when_it_fails(watched, slurm):
+                while disturbance.left:
+                    assert time.monotonic() - began < DEADLINE, f"never seen: {disturbance.left}"
+                    killed = disturbance.step()
+                    if killed and len(disturbance.left) == 5:
+                        complete()
+                    time.sleep(draw.uniform(0.0, 1.5) if killed else 0.2)
+                    assert [one.process.poll() for one in watched] == [None] * len(watched)
+                assert trainer.wait(timeout=DEADLINE) == 0
+                for one in watched:
+                    left = DEADLINE - (time.monotonic() - began)
+                    clusters.wait_for(f"the end of {one.name}", one.done, left)
+                codes = [one.stop() for one in watched]
+                assert codes == [0, 0, 0]
         finally:
             trainer.kill()
             trainer.wait()
@@ -225,8 +315,8 @@ def test_nothing_is_lost_or_scored_twice_whatever_is_killed(needed, ray_cluster,
         assert 901 not in steps
         expected = Store(calm.project.store_path).read_scores()[0].drop(columns="scored_at")
 
-        for one, code in zip(watched, codes, strict=True):
-            assert code == 0, one.log.read_text()[-2000:]
+        for one in watched:
+            assert disturbance.kills[one.name, "worker"] == WORKER_KILLS
             found, _, notes = Store(one.project.store_path).read_scores()
             assert notes == (), one.name
             pd.testing.assert_frame_equal(found.drop(columns="scored_at"), expected, check_exact=True, obj=one.name)
@@ -242,5 +332,6 @@ def test_nothing_is_lost_or_scored_twice_whatever_is_killed(needed, ray_cluster,
             twice = [events for events in history.values() if [name for name, _ in events].count("finished") != 1]
             assert twice == [], one.name
             assert len(history) == len(one_file_each), one.name
-            assert not list(one.project.store_path.rglob(".writing-*"))
+            # What a worker was writing as it was killed; no reader takes it for a score.
+            assert len(list(one.project.store_path.rglob(".writing-*"))) <= WORKER_KILLS
             assert not list(one.project.store_path.glob("work/*"))

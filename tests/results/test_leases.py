@@ -21,7 +21,7 @@ def ledger(tmp_path):
 def clock(monkeypatch):
     """A clock of the ledger's that the test sets."""
     time = [1_000_000.0]
-    monkeypatch.setattr("predictor.results.ledger.time.time", lambda: time[0])
+    monkeypatch.setattr("predictor.results.database.time.time", lambda: time[0])
     return time
 
 

@@ -1,5 +1,9 @@
 """The ledger keeps attempts and an append-only list of events."""
 
+import signal
+import subprocess
+import sys
+
 import pytest
 
 from predictor.errors import StoreError
@@ -62,3 +66,30 @@ def test_a_damaged_ledger_is_one_error_that_says_nothing_is_lost(tmp_path):
     path.write_bytes(b"this is no database" * 100)
     with pytest.raises(StoreError, match=r"cannot be used .*learns what is done from the score files"):
         Ledger(path)
+
+
+def test_processes_that_start_together_make_the_tables_once(tmp_path):
+    code = "import sys; from predictor.results.ledger import Ledger; Ledger(sys.argv[1]).events()"
+    command = [sys.executable, "-c", code, str(tmp_path / "ledger.sqlite")]
+    started = [subprocess.Popen(command, stderr=subprocess.PIPE, text=True) for _ in range(4)]
+    assert [(process.communicate()[1], process.returncode) for process in started] == [("", 0)] * 4
+
+
+def test_a_process_that_is_killed_while_it_makes_the_tables_leaves_none_of_them_half(tmp_path):
+    path = tmp_path / "ledger.sqlite"
+    # Before the last table of the second version.
+    code = """
+import os, signal, sys, sqlalchemy
+from predictor.results.ledger import Ledger
+
+def end(connection, cursor, statement, *more):
+    if "CREATE TABLE sent" in statement:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+sqlalchemy.event.listen(sqlalchemy.Engine, "before_cursor_execute", end)
+Ledger(sys.argv[1])
+"""
+    assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -signal.SIGKILL
+    with Ledger(path) as ledger:
+        ledger.finished(PAIR)
+        assert ledger.coordinators() == []

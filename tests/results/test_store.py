@@ -3,11 +3,13 @@
 import os
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 
 from predictor.errors import StoreError
 from predictor.results.readers import read_results
-from predictor.results.store import Store, read_identity
+from predictor.results.store import Store
+from predictor.results.table_file import put_table, read_identity
 
 
 def pair(task="facts", step=10, value=0.5, run="a", protocol="p1", checkpoint="c1", shots=0, **more):
@@ -107,7 +109,7 @@ def test_of_a_checkpoint_that_changed_the_latest_scores_count(store, monkeypatch
     store.write(*pair(checkpoint="c2", value=0.9))
     path = store.write(*pair(checkpoint="c1", value=0.1))
     later = pd.read_parquet(path).assign(scored_at="2999-01-01T00:00:00")
-    later.to_parquet(path)
+    put_table(pa.Table.from_pandas(later, preserve_index=False), path, {})
     frame, _, notes = store.read_scores()
     assert frame["value"].tolist() == [0.1]
     assert notes == ("1 rows left out, scored again since (the latest counts)",)

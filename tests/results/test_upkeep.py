@@ -1,12 +1,15 @@
 """Damage is found wherever it is, its pair is scored again, and merged scores are the scores that were merged."""
 
+import contextlib
 import random
 
 import pandas as pd
+import pyarrow as pa
 import pytest
 from upath import UPath
 
 from predictor.results.store import Store
+from predictor.results.table_file import read_table
 from predictor.results.upkeep import check, compact
 from tests.results.test_store import pair
 
@@ -38,6 +41,22 @@ def test_a_flipped_bit_in_the_data_is_found_and_the_file_set_aside(store):
         assert (store.path / "damaged" / path.relative_to(store.path)).read_bytes() == damaged
     path.write_bytes(content)
     assert check(store).damaged == ()
+
+
+def test_no_byte_of_a_file_can_change_without_being_noticed(store):
+    (path,) = (store.path / "scores" / "a" / "10").glob("facts-*")
+    content, draw = path.read_bytes(), random.Random(4)
+    read_table(path)
+    unnoticed = []
+    # Of the footer's end, where the checksum stands in it, every byte.
+    for place in (*draw.sample(range(len(content) - 300), 300), *range(len(content) - 300, len(content))):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << draw.randrange(8)
+        path.write_bytes(damaged)
+        with contextlib.suppress(pa.ArrowInvalid, OSError):
+            read_table(path)
+            unnoticed.append(place)
+    assert unnoticed == []
 
 
 def test_a_reader_sets_damage_aside_so_that_it_is_scored_again(store):

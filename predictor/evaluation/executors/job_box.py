@@ -17,7 +17,6 @@ import contextlib
 import json
 import shutil
 import threading
-import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -25,10 +24,12 @@ from typing import Any
 
 from pydantic import TypeAdapter
 
+from predictor.errors import StoreError
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import Report, Workshop, score_unit
 from predictor.project import place
 from predictor.results.store import Store
+from predictor.results.table_file import put_bytes
 
 WORK = "work"
 _BEAT_SECONDS = 5.0
@@ -59,13 +60,15 @@ class JobBox:
     # -- the coordinator's side ---------------------------------------------------------------------------------------
 
     def put(self, unit: Unit) -> None:
-        """Write down what is to be done."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        """Write down what is to be done.
+
+        Raises:
+            StoreError: it cannot be written.
+        """
         # The path apart, as text: one on an object store is of no type that is read back by itself.
         path, bare = str(unit.checkpoint.path), replace(unit, checkpoint=replace(unit.checkpoint, path=Path()))
-        _write(
-            self.folder / "unit.json", json.dumps({"path": path, "unit": _UNIT.dump_python(bare, mode="json")}).encode()
-        )
+        content = json.dumps({"path": path, "unit": _UNIT.dump_python(bare, mode="json")}).encode()
+        put_bytes(content, self.folder / "unit.json")
 
     def put_handle(self, handle: str) -> None:
         """Write down how the cluster calls the job."""
@@ -95,7 +98,7 @@ class JobBox:
 
     def revoke(self) -> None:
         """Tell the worker, should it live after all, that its pairs are no longer its own."""
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(StoreError):
             _write(self.folder / "revoked", b"")
 
     def remove(self) -> None:
@@ -145,7 +148,7 @@ class JobBox:
             while True:
                 number += 1
                 # A full disk, or a file server that is away: whoever waits for the beat will notice.
-                with contextlib.suppress(OSError):
+                with contextlib.suppress(OSError, StoreError):
                     if (self.folder / "unit.json").is_file():
                         _write(self.folder / "beat", str(number).encode())
                 if over.wait(_BEAT_SECONDS):
@@ -188,13 +191,8 @@ def _harness(workshop: Workshop) -> Any:
 
 
 def _write(path: Path, content: bytes) -> None:
-    if hasattr(path, "fs"):
-        # An object is put as a whole or not at all.
-        path.write_bytes(content)
-        return
-    temporary = path.with_name(f".{path.name}.{time.monotonic_ns():x}")
-    temporary.write_bytes(content)
-    temporary.replace(path)
+    # What it says holds for minutes: it need not outlive a loss of power. A box that was removed is not made again.
+    put_bytes(content, path, lasting=False, make_folder=False)
 
 
 def _text(path: Path) -> str:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from predictor.errors import EvaluationError
 from predictor.evaluation.executors.job_box import JobBox
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.work_queue import WorkQueue
@@ -15,6 +16,13 @@ from predictor.results.ledger import PairKey
 from predictor.results.store import Store
 
 _LARGEST = 8
+_PAUSE = 5.0
+"""Seconds between two attempts to submit jobs that the cluster did not take."""
+_PATIENCE = 600.0
+"""Seconds for which a cluster that does not answer is waited for: about what a restart of its controller takes."""
+LAST_WORD = 30.0
+"""Seconds within which a file that a worker wrote on its node is seen by the coordinator."""
+SILENT_END = "the worker ended without a word; does its node see the store under the same path?"
 
 
 @dataclass(frozen=True)
@@ -32,6 +40,10 @@ class Gone:
     log: str = ""
 
 
+class BusyError(EvaluationError):
+    """A cluster does not answer, and may well do so later."""
+
+
 class Cluster(Protocol):
     """Runs jobs somewhere: `run_job` with the job's name, in a process of its own."""
 
@@ -44,7 +56,8 @@ class Cluster(Protocol):
         """Submit a job for each unit, named `unit.job`; a handle for each.
 
         Raises:
-            EvaluationError: the cluster refuses them.
+            BusyError: the cluster does not answer now; none was submitted.
+            EvaluationError: the cluster refuses them; none was submitted.
         """
 
     def name_of(self, handle: Any) -> str:
@@ -88,6 +101,8 @@ class Jobs:
     lease_seconds: float
     largest = _LARGEST
     _jobs: dict[str, _Job] = field(default_factory=dict)
+    _busy_since: float | None = None
+    _submits_at: float = 0.0
 
     def adopt(self, work: WorkQueue) -> list[str]:
         """Take over the jobs that an earlier coordinator left, if nobody else holds them."""
@@ -116,7 +131,7 @@ class Jobs:
         try:
             while True:
                 self._submit(work)
-                if not self._jobs:
+                if not self._jobs and not work.waiting:
                     return
                 for job in list(self._jobs.values()):
                     self._listen(job, work)
@@ -127,6 +142,8 @@ class Jobs:
             raise
 
     def _submit(self, work: WorkQueue) -> None:
+        if time.monotonic() < self._submits_at:
+            return
         units: list[Unit] = []
         free = self.cluster.slots() - len(self._jobs)
         while len(units) < free and (unit := work.take(free - len(units))) is not None:
@@ -136,10 +153,36 @@ class Jobs:
         boxes = [JobBox(self.workshop.store, unit.job) for unit in units]
         for box, unit in zip(boxes, units, strict=True):
             box.put(unit)
-        handles = self.cluster.submit(units)
+        try:
+            handles = self.cluster.submit(units)
+        except EvaluationError as error:
+            for box in boxes:
+                box.remove()
+            for unit in reversed(units):
+                work.give_back(unit)
+            self._put_off(error, work)
+            return
+        self._busy_since = None
         for box, unit, handle in zip(boxes, units, handles, strict=True):
             box.put_handle(self.cluster.name_of(handle))
             self._jobs[unit.job] = _Job(box, unit, handle, {pair.key.identity: pair.key for pair in unit.pairs})
+
+    def _put_off(self, error: EvaluationError, work: WorkQueue) -> None:
+        """Submit again later, if that may help: jobs that run are not to end because another one was not taken.
+
+        Raises:
+            EvaluationError: there is nothing left to wait for.
+        """
+        now = time.monotonic()
+        if isinstance(error, BusyError):
+            self._busy_since = self._busy_since or now
+            may_pass = now - self._busy_since < _PATIENCE
+        else:
+            may_pass = False
+        if not may_pass and not self._jobs:
+            raise error
+        work.say(f"{error.message}; tried again in {_PAUSE:.0f} s")
+        self._submits_at = now + _PAUSE
 
     def _listen(self, job: _Job, work: WorkQueue) -> None:
         # Asked before the reports are read: what a job says in its last moment is heard before it is mourned.

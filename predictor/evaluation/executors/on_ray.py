@@ -7,12 +7,13 @@ import io
 import logging
 import os
 import signal
+import time
 from collections.abc import Sequence
 from typing import Any
 
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, Gone
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop
 from predictor.redaction import redact
@@ -61,6 +62,7 @@ class RayCluster:
                 ) from None
             if on_sigterm is not None:
                 signal.signal(signal.SIGTERM, on_sigterm)
+        self._completed: dict[Any, float] = {}
         # A crash is ours to judge: Ray must not run a task again by itself.
         self._task = ray.remote(max_retries=0)(run_job)
 
@@ -75,19 +77,24 @@ class RayCluster:
 
     def submit(self, units: Sequence[Unit]) -> list[Any]:
         """Start a task for each unit."""
+        room = self._ray.cluster_resources().get("GPU", 0)
+        for unit in units:
+            if self._gpus_of(unit) > room:
+                raise EvaluationError(
+                    f"a worker for {unit.checkpoint.run} needs {self._gpus_of(unit):g} GPUs, the Ray cluster has "
+                    f"{room:g}",
+                    "add nodes, or set executor.gpus",
+                )
         return [self._submit(unit) for unit in units]
 
+    def _gpus_of(self, unit: Unit) -> float:
+        return self._gpus * unit.checkpoint.gpus * unit.size
+
     def _submit(self, unit: Unit) -> Any:
-        gpus = self._gpus * unit.checkpoint.gpus * unit.size
+        gpus = self._gpus_of(unit)
         options: dict[str, Any] = {"num_cpus": self._settings.cpus, "num_gpus": gpus, "name": f"predictor-{unit.job}"}
         if self._settings.memory_gb is not None:
             options["memory"] = int(self._settings.memory_gb * unit.size * 2**30)
-        room = self._ray.cluster_resources()
-        if gpus > room.get("GPU", 0):
-            raise EvaluationError(
-                f"a worker for {unit.checkpoint.run} needs {gpus:g} GPUs, the Ray cluster has {room.get('GPU', 0):g}",
-                "add nodes, or set executor.gpus",
-            )
         return self._task.options(**options, resources=self._settings.resources).remote(self._workshop, unit.job)
 
     def name_of(self, handle: Any) -> str:
@@ -116,7 +123,8 @@ class RayCluster:
             return Gone(FAILED, f"the worker failed ({_first_line(error.cause)})", redact(str(error))[-2000:])
         except errors.RayError as error:
             return Gone(LOST, f"the worker has gone ({_first_line(error)})")
-        return None
+        since = self._completed.setdefault(handle, time.monotonic())
+        return Gone(LOST, SILENT_END) if time.monotonic() - since > LAST_WORD else None
 
     def cancel(self, handles: Sequence[Any]) -> None:
         """End tasks, whatever they do."""

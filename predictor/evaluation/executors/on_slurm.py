@@ -13,7 +13,7 @@ from typing import Any
 
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError, Gone
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop, tail_of
 from predictor.redaction import redact
@@ -21,6 +21,19 @@ from predictor.scheduling import SlurmExecutor
 
 # States in which a job has gone through no fault of its own.
 _TAKEN_AWAY = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "CANCELLED", "REVOKED", "DEADLINE", "REQUEUED", "STOPPED")
+# Submitted and never run: Slurm holds such a job until somebody releases it.
+_HELD = "LAUNCH_FAILED"
+# What sbatch says when the controller restarts, is overloaded, or cannot be reached.
+_PASSES = (
+    "unable to contact slurm controller",
+    "timed out",
+    "temporarily",
+    "connection refused",
+    "connect failure",
+    "zero bytes were transmitted",
+    "communication",
+    "protocol authentication error",
+)
 _THERE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "RESIZING", "SUSPENDED", "REQUEUE_HOLD", "REQUEUE_FED")
 
 
@@ -51,6 +64,7 @@ class SlurmCluster:
         self._folder = workshop.work_folder / "slurm"
         self._submitit = submitit
         self._states = _States()
+        self._completed: dict[str, float] = {}
         try:
             submitit.SlurmExecutor(folder=self._folder)
         except RuntimeError:
@@ -76,9 +90,13 @@ class SlurmCluster:
             except (self._submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
                 said = getattr(error, "stderr", "") or str(error)
                 lines = [line for line in str(said).strip().splitlines() if line.strip()]
+                cause = redact(lines[-1] if lines else type(error).__name__)
+                # Of what was submitted before it nobody would know.
+                self.cancel(list(handles.values()))
+                if any(words in str(said).lower() for words in _PASSES):
+                    raise BusyError(f"Slurm does not take the jobs now ({cause})", "see 'scontrol ping'") from None
                 raise EvaluationError(
-                    f"Slurm refuses the jobs ({redact(lines[-1] if lines else type(error).__name__)})",
-                    "check partition, account, time and the sizes under executor",
+                    f"Slurm refuses the jobs ({cause})", "check partition, account, time and the sizes under executor"
                 ) from None
             handles |= {unit.job: job for unit, job in zip(alike, jobs, strict=True)}
         return [handles[unit.job] for unit in units]
@@ -122,8 +140,15 @@ class SlurmCluster:
     def gone(self, handle: Any) -> Gone | None:
         """Why a job is no longer there, as squeue and sacct say."""
         state = self._states.of(handle.job_id)
-        if state in _THERE or state == "COMPLETED":
+        if state in _THERE:
             return None
+        if state == "COMPLETED":
+            since = self._completed.setdefault(handle.job_id, time.monotonic())
+            over = time.monotonic() - since > LAST_WORD
+            return Gone(LOST, SILENT_END) if over else None
+        if state == _HELD:
+            self.cancel([handle])
+            return Gone(LOST, "Slurm could not launch the worker, see slurmctld's log")
         log = tail_of(Path(handle.paths.stderr))
         if state == "OUT_OF_MEMORY":
             return Gone(TOO_LARGE, "Slurm ended the worker for lack of memory", log)
@@ -159,7 +184,7 @@ class _States:
 
     def _ask(self) -> None:
         # squeue knows jobs for minutes after their end, and unlike sacct it needs no accounting database.
-        command = ["squeue", "--states=all", "--array", "--noheader", "--format=%i|%T"]
+        command = ["squeue", "--states=all", "--array", "--noheader", "--format=%i|%T|%r"]
         whole = ",".join(sorted({number.split("_")[0] for number in self._asked}))
         try:
             done = subprocess.run(
@@ -172,7 +197,12 @@ class _States:
             # The controller restarts or is overloaded: jobs go on without it.
             self._known |= dict.fromkeys(self._asked - set(self._known), "PENDING")
             return
-        rows = dict(line.strip().split("|") for line in done.stdout.splitlines() if "|" in line)
+        rows = {}
+        for line in done.stdout.splitlines():
+            if line.count("|") < 2:
+                continue
+            number, state, reason = line.strip().split("|", 2)
+            rows[number] = _HELD if "launch failed" in reason.replace("_", " ").lower() else state
         forgotten = {number: _of_accounting(number) for number in self._asked - set(rows)}
         self._known = rows | forgotten
         self._asked = {number for number in self._asked if self._known.get(number) in _THERE}

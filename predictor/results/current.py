@@ -1,0 +1,83 @@
+"""Which rows of a store count now, of all that were ever written."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from predictor.errors import StoreError
+from predictor.results.table_file import IMPORTED
+
+_OF_THE_RUN = ("family", "params", "params_non_embedding", "tokens_planned")
+
+
+def current(
+    frame: pd.DataFrame,
+    tasks: pd.DataFrame | None,
+    runs: pd.DataFrame | None,
+    roles: Sequence[str],
+    notes: list[str],
+    store: Path,
+) -> pd.DataFrame:
+    """Leave out what another protocol or another role made, and take the run's columns as they are known now.
+
+    Args:
+        frame: rows of scores or items.
+        tasks: how each task is scored now, if that is known.
+        runs: what is known of the runs now, if anything is.
+        roles: runs of which roles count.
+        notes: takes a line on each kind of rows that are left out.
+        store: for the message of an error.
+
+    Raises:
+        StoreError: no row counts.
+    """
+    if tasks is not None:
+        current = dict(zip(zip(tasks["task"], tasks["num_fewshot"], strict=True), tasks["protocol"], strict=True))
+        pairs = zip(frame["task"], frame["num_fewshot"], frame["protocol"], strict=True)
+        keep = [
+            protocol == IMPORTED or current.get((task, shots), protocol) == protocol for task, shots, protocol in pairs
+        ]
+        if not all(keep):
+            names = sorted(frame.loc[[not kept for kept in keep], "task"].unique())
+            notes.append(f"{keep.count(False)} rows left out, scored under an earlier protocol: {', '.join(names)}")
+        frame = frame[keep]
+    if runs is not None and not frame.empty:
+        own = frame["protocol"] != IMPORTED
+        known = runs.set_index("run")
+        role = frame["run"].map(known["role"]).where(own, "ladder").fillna("ladder")
+        other = ~role.isin(list(roles))
+        if other.any():
+            names = sorted(frame.loc[other, "run"].unique())
+            notes.append(f"{int(other.sum())} rows left out, of the target's own run: {', '.join(names)}")
+        frame = frame[~other].copy()
+        # A run's size corrected in checkpoints.yaml holds for what was scored before, too.
+        listed = (frame["protocol"] != IMPORTED) & frame["run"].isin(known.index)
+        for column in _OF_THE_RUN:
+            if column in frame.columns:
+                frame[column] = frame[column].where(~listed, frame["run"].map(known[column]))
+        if "tokens" in frame.columns:
+            tokens = (frame["step"].astype("Float64") * frame["run"].map(known["tokens_per_step"])).round()
+            # Where tokens do not follow from the step, they are as they were when the checkpoint was scored.
+            frame["tokens"] = frame["tokens"].where(~listed | tokens.isna(), tokens).astype("int64")
+    if frame.empty:
+        raise StoreError(f"the store {store} holds no scores that count ({'; '.join(notes)})", "evaluate again")
+    return frame
+
+
+def latest(frame: pd.DataFrame, keys: list[str], notes: list[str]) -> pd.DataFrame:
+    """Of several scores of one point keep our own before imported ones, and the latest."""
+    order = frame.assign(_own=frame["protocol"] != IMPORTED).sort_values(["_own", "scored_at"], kind="stable")
+    kept = order.drop_duplicates(keys, keep="last").drop(columns="_own")
+    if len(kept) < len(frame):
+        notes.append(f"{len(frame) - len(kept)} rows left out, scored again since (the latest counts)")
+    return kept.sort_index()
+
+
+def content_sha256(frame: pd.DataFrame) -> str:
+    """Hash a table's rows, whatever their order; numbers count to their last bit."""
+    lines = frame.to_csv(index=False, header=False, lineterminator="\n").splitlines()
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()

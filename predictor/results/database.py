@@ -1,0 +1,166 @@
+"""The database behind a ledger: an SQLite file or PostgreSQL, its transactions, its clock, and what it answers.
+
+A transaction is done as a whole or not at all, whenever a process is killed, and is done again where another process,
+or a database that restarts, stands in its way for a while.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import sqlalchemy as sql
+from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
+
+from predictor.errors import StoreError
+from predictor.redaction import redact
+from predictor.results.ledger_schema import is_current, migrate
+
+_PATIENCE = 120.0
+"""Seconds for which a database that has gone or is busy is waited for: about what a restart of PostgreSQL takes."""
+_WRITES = "predictor_writes"
+
+T = TypeVar("T")
+
+
+class Database:
+    """The database of one ledger, with its present tables.
+
+    Args:
+        where: an SQLite file, or the URL of a database such as `postgresql://user@host/name`.
+        read_only: only look; nothing is written to a database that has the present tables.
+
+    Raises:
+        StoreError: it cannot be opened, is damaged, or cannot be written.
+    """
+
+    def __init__(self, where: str | Path, *, read_only: bool = False) -> None:
+        self._engine = _engine(where, read_only)
+        self.shared = self._engine.dialect.name != "sqlite"
+        self.name = self._engine.url.render_as_string(hide_password=True) if self.shared else str(where)
+        if not read_only or not self.read(is_current):
+            self.write(self._prepare)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._engine.dispose()
+
+    def read(self, read: Callable[[sql.Connection], T]) -> T:
+        """Carry out a transaction that only reads.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        return self._carry_out(read, writes=False)
+
+    def write(self, change: Callable[[sql.Connection], T]) -> T:
+        """Carry out a transaction; a database that has gone or is busy is waited for, and the transaction done again.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        return self._carry_out(change, writes=True)
+
+    def insert(self, table: sql.Table) -> Any:
+        """An INSERT that can say what happens ON CONFLICT, in the database's dialect."""
+        if self.shared:
+            from sqlalchemy.dialects import postgresql
+
+            return postgresql.insert(table)
+        from sqlalchemy.dialects import sqlite
+
+        return sqlite.insert(table)
+
+    def now(self, connection: sql.Connection) -> float:
+        """Seconds since the epoch: of the database where hosts share one, so that their clocks need not agree."""
+        if self.shared:
+            return float(connection.execute(sql.text("SELECT extract(epoch FROM clock_timestamp())")).scalar() or 0.0)
+        return time.time()
+
+    def _prepare(self, connection: sql.Connection) -> None:
+        if self.shared:
+            # Two coordinators that start together must not both make the tables.
+            connection.execute(sql.text("SELECT pg_advisory_xact_lock(7027153)"))
+        migrate(connection)
+
+    def _carry_out(self, change: Callable[[sql.Connection], T], *, writes: bool) -> T:
+        until = time.monotonic() + _PATIENCE
+        pause = 0.1
+        while True:
+            try:
+                with self._engine.connect() as connection:
+                    connection = connection.execution_options(**{_WRITES: writes})
+                    with connection.begin():
+                        return change(connection)
+            except OperationalError as error:
+                if time.monotonic() > until or not self._may_pass(error):
+                    raise self._as_store_error(error) from None
+                time.sleep(pause)
+                pause = min(2 * pause, 5.0)
+            except SQLAlchemyError as error:
+                raise self._as_store_error(error) from None
+
+    def _may_pass(self, error: OperationalError) -> bool:
+        """Whether a database's error is of a kind that passes: it restarts, is busy, or the network is away."""
+        text = str(error).lower()
+        if not self.shared:
+            return "database is locked" in text
+        return not any(word in text for word in ("authentication failed", "does not exist", "no password supplied"))
+
+    def _as_store_error(self, error: SQLAlchemyError) -> StoreError:
+        cause = redact(str(error).splitlines()[0])
+        if self.shared:
+            remedy = "check the URL, the user's rights and the password (PGPASSWORD or ~/.pgpass), and that it runs"
+            return StoreError(f"the ledger {self.name} cannot be used ({cause})", remedy)
+        if "disk is full" in cause or "disk I/O error" in cause:
+            return StoreError(f"the ledger {self.name} cannot be written ({cause})", "make room on its disk")
+        if "database is locked" in cause:
+            return StoreError(f"the ledger {self.name} is held by another process", "see which one, and try again")
+        return StoreError(
+            f"the ledger {self.name} cannot be used ({cause})",
+            "move it away: 'predictor evaluate' makes a new one and learns what is done from the score files",
+        )
+
+
+def _engine(where: str | Path, read_only: bool) -> sql.Engine:
+    if "://" not in str(where):
+        engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": 30})
+        sql.event.listen(engine, "connect", _look_only if read_only else _set_up)
+        sql.event.listen(engine, "begin", _begin)
+        return engine
+    try:
+        url = sql.make_url(str(where))
+        if url.drivername in ("postgres", "postgresql"):
+            url = url.set(drivername="postgresql+psycopg")
+        return sql.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
+    except (ArgumentError, NoSuchModuleError):
+        raise StoreError(
+            f"the ledger {redact(str(where))} is no database that is known",
+            "give the path of an SQLite file, or postgresql://user@host/name",
+        ) from None
+    except ModuleNotFoundError:
+        raise StoreError(
+            "a ledger in PostgreSQL needs psycopg, which is not installed", "pip install 'predictor[postgres]'"
+        ) from None
+
+
+def _look_only(connection: Any, _: Any) -> None:
+    # Python's module would begin no transaction for a migration or a first SELECT: a process that is killed would leave
+    # half of the tables, and two that start together would both make them. `_begin` begins it.
+    connection.isolation_level = None
+
+
+def _set_up(connection: Any, _: Any) -> None:
+    _look_only(connection, _)
+    # Readers (`predictor status`) do not wait for the coordinator, nor it for them.
+    connection.execute("PRAGMA journal_mode=WAL")
+    # With a write-ahead log this loses at most the last moments of history when the machine loses power.
+    connection.execute("PRAGMA synchronous=NORMAL")
+
+
+def _begin(connection: sql.Connection) -> None:
+    writes = connection.get_execution_options().get(_WRITES, True)
+    # A transaction that reads and then writes must hold the lock from its beginning: later it may no longer be had.
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if writes else "BEGIN")

@@ -1,0 +1,185 @@
+"""One Parquet file of a store: written as a whole or not at all, and compared with its checksum when it is read."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import io
+import json
+import os
+import re
+import uuid
+from pathlib import Path, PurePosixPath, PureWindowsPath
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from predictor.errors import StoreError
+from predictor.redaction import redact
+
+IDENTITY_KEY = b"predictor.identity"
+IDENTITIES_KEY = b"predictor.identities"
+IMPORTED = "imported"
+"""The protocol of scores that others made."""
+TEMPORARY = ".writing-"
+"""How the names of files begin that are being written."""
+PERMISSION = "check the permissions of the folder, or give another --store"
+_CHECKSUM_KEY = "predictor.file_sha256"
+_NO_CHECKSUM = "0" * 64
+# A key and its value as they lie in a Parquet footer, with the value's type and length between them.
+_CHECKSUM = re.compile(_CHECKSUM_KEY.encode().replace(b".", rb"\.") + rb"\x18\x40([0-9a-f]{64})")
+# Files of earlier versions: a checksum of what comes before the footer.
+_DATA_CHECKSUM_KEY = b"predictor.sha256"
+
+
+def read_table(path: Path) -> pa.Table:
+    """Read a file and compare it with its checksum.
+
+    Raises:
+        pyarrow.ArrowInvalid: it is not what was written.
+        OSError: it cannot be read.
+    """
+    content = path.read_bytes()
+    # Before anything is made of its bytes: what a damaged footer says could ask for any amount of memory.
+    found = list(_CHECKSUM.finditer(content))
+    if found:
+        start, end = found[-1].span(1)
+        plain = content[:start] + _NO_CHECKSUM.encode() + content[end:]
+        if _sha256(plain) != found[-1][1].decode():
+            raise pa.ArrowInvalid("its content is not what was written: the checksum differs")
+    file = pq.ParquetFile(pa.BufferReader(content))
+    if not found:
+        # The file's own metadata: that of the schema is not kept from a writer that added to it at the end.
+        checksum = (file.metadata.metadata or {}).get(_DATA_CHECKSUM_KEY)
+        if checksum is None:
+            raise pa.ArrowInvalid("it carries no checksum")
+        if checksum.decode() != _sha256(content[: _footer_of(content)]):
+            raise pa.ArrowInvalid("its content is not what was written: the checksum differs")
+    # Threads cost more than they save on files of a few rows.
+    return file.read(use_threads=False)
+
+
+def put_table(table: pa.Table, path: Path, metadata: dict[bytes, bytes]) -> Path:
+    """Write a table with more metadata in its schema, and a checksum of every byte of the file.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    put_bytes(_bytes_of(table.replace_schema_metadata({**(table.schema.metadata or {}), **metadata})), path)
+    return path
+
+
+def _bytes_of(table: pa.Table) -> bytes:
+    sink = io.BytesIO()
+    writer = pq.ParquetWriter(sink, table.schema, compression="zstd")
+    writer.write_table(table)
+    # The checksum is of the file with noughts in the checksum's place: so it covers the footer that it stands in.
+    writer.add_key_value_metadata({_CHECKSUM_KEY: _NO_CHECKSUM})
+    writer.close()
+    content = sink.getvalue()
+    start, end = list(_CHECKSUM.finditer(content))[-1].span(1)
+    return content[:start] + _sha256(content).encode() + content[end:]
+
+
+def _footer_of(content: bytes) -> int:
+    # At a file's end: the footer, its length in four bytes, and `PAR1`.
+    return len(content) - 8 - int.from_bytes(content[-8:-4], "little")
+
+
+def _sha256(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def put_bytes(content: bytes, path: Path, *, lasting: bool = True, make_folder: bool = True) -> None:
+    """Write a file so that a reader sees all of it or none, or put it as one object on an object store.
+
+    Args:
+        content: all of it.
+        path: where.
+        lasting: wait until it would outlive a loss of power.
+        make_folder: make the folder if it is missing.
+
+    Raises:
+        StoreError: it cannot be written; nothing is left of it.
+    """
+    if not isinstance(path, PurePosixPath | PureWindowsPath):
+        _put_object(content, path)
+        return
+    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        if make_folder:
+            path.parent.mkdir(parents=True, exist_ok=True)
+        with temporary.open("wb") as file:
+            file.write(content)
+            file.flush()
+            if lasting:
+                os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        remedy = "make room, and run the same command again: nothing half-written counts" if full else PERMISSION
+        raise StoreError(f"{path} cannot be written ({error.strerror or error})", remedy) from None
+
+
+def _put_object(content: bytes, path: Path) -> None:
+    try:
+        path.write_bytes(content)
+    except Exception as error:
+        # What the package behind an object store raises has no common class.
+        cause = redact(f"{type(error).__name__}: {error}")[:200]
+        raise StoreError(
+            f"{path} cannot be written ({cause})", "check that it can be reached and that credentials have not expired"
+        ) from None
+
+
+def is_whole(path: str | Path) -> bool:
+    """Tell whether a Parquet file is there and has its end, without reading it."""
+    if not isinstance(path, str | PurePosixPath | PureWindowsPath):
+        return _object_is_whole(path)
+    # Not by a file object: tens of thousands of files are asked for at once.
+    try:
+        number = os.open(path, os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        size = os.fstat(number).st_size
+        return size > 8 and os.pread(number, 4, size - 4) == b"PAR1"
+    except OSError:
+        return False
+    finally:
+        os.close(number)
+
+
+def _object_is_whole(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            file.seek(-4, os.SEEK_END)
+            return file.read() == b"PAR1"
+    except OSError:
+        return False
+
+
+def read_identity(path: Path) -> dict[str, Any]:
+    """Read what a score file's identity was made of."""
+    return _read_json(path, IDENTITY_KEY)
+
+
+def read_identities(path: Path) -> dict[str, Any]:
+    """Read `<step>/<task>-<identity>` -> what the identity was made of, of a file of merged scores."""
+    return _read_json(path, IDENTITIES_KEY)
+
+
+def _read_json(path: Path, key: bytes) -> dict[str, Any]:
+    with path.open("rb") as file:
+        metadata = pq.ParquetFile(file).schema_arrow.metadata or {}
+    value: dict[str, Any] = json.loads(metadata.get(key, b"{}"))
+    return value
+
+
+def canonical_json(value: Any) -> str:
+    """Write a value as JSON that is the same for equal values."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False)
