@@ -64,9 +64,8 @@ class TreeLM(HFLM):
         self._weights = WeightReader()
         self._precision_given = dtype != "auto"
         self._counts: dict[tuple[str, ...], int] = {}
-        self.why_hf = probe.why_not(self)
-        if self.why_hf:
-            logger.warning("%s is scored by lm-eval's hf: %s", self.config.model_type, self.why_hf)
+        self.why_hf: str | None = None
+        self._ask_why_hf()
 
     def read_ahead(self, folder: str | Path) -> None:
         """Begin to read the checkpoint that is scored next, in the background; `load_weights` then finds it in memory.
@@ -104,7 +103,14 @@ class TreeLM(HFLM):
         if not copy_weights(self.model, self._weights.take(folder), convert=self._precision_given):
             return False
         self._folder, self._stamp, self.pretrained = folder, stamp, str(folder)
+        self._ask_why_hf()
         return True
+
+    def _ask_why_hf(self) -> None:
+        """Find out whether this checkpoint can be scored as a tree, with a line in the log if that is news."""
+        before, self.why_hf = self.why_hf, probe.why_not(self)
+        if self.why_hf and self.why_hf != before:
+            logger.warning("%s is scored by lm-eval's hf: %s", self.config.model_type, self.why_hf)
 
     def hf_scores(self, encoded: Sequence[tuple[Any, Any]]) -> list[tuple[float, bool]]:
         """Score pairs of encoded context and continuation by lm-eval's `hf`, with the softmax in float32."""

@@ -6,11 +6,21 @@ from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from lm_eval.models.huggingface import HFLM
 
-from predictor.evaluation.scoring import TreeLM
+from predictor.evaluation.scoring import TreeLM, probe
 from predictor.evaluation.scoring.encoding import encode_pairs
-from tests.evaluation.scoring.small import TREES, awkward_pairs, model, requests, text, tokenizer
+from tests.evaluation.scoring.small import (
+    COMMON,
+    TREES,
+    VOCABULARY,
+    awkward_pairs,
+    model,
+    requests,
+    text,
+    tokenizer,
+)
 
 ROOT = Path(__file__).parents[3]
 DATASETS = ROOT.parent / "shared" / "datasets"
@@ -65,6 +75,28 @@ def test_greedy_answers(both):
     asked = requests("generate_until", [(prompt, stops) for prompt in prompts])
     asked += requests("generate_until", [(prompt, {"until": [], "max_gen_toks": 5}) for prompt in prompts])
     assert tree.generate_until(asked) == hf.generate_until(asked, disable_tqdm=True)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_new_tokens": 3},
+        {"min_new_tokens": 6},
+        {"repetition_penalty": 3.0},
+        {"do_sample": True, "temperature": 0.5},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_answers_follow_the_generation_settings_of_a_checkpoint(settings):
+    tree, hf = pair_of("llama")
+    hf.batch_size_per_gpu = 1
+    asked = [(text(count, seed=count), {"until": [], "max_gen_toks": 8, "do_sample": False}) for count in (3, 9, 20)]
+    plain = tree.generate_until(requests("generate_until", asked))
+    # The end of text is what would come first, so that a shortest answer shows.
+    tree.model.generation_config.eos_token_id = hf.tok_encode(plain[0])[:1]
+    tree.model.generation_config.update(**settings)
+    ours, theirs = (lm.generate_until(requests("generate_until", asked), disable_tqdm=True) for lm in (tree, hf))
+    assert ours == theirs != plain
 
 
 def test_encoding_is_that_of_hf(llamas):
@@ -163,7 +195,7 @@ def test_bfloat16_is_no_further_from_float32_than_hf(llamas):
 
 @pytest.mark.parametrize(
     ("architecture", "reason"),
-    [("bloom", "bloom is scored by lm-eval's hf"), ("mamba", "mamba"), ("gemma2", "its attention takes softcap")],
+    [("bloom", "bloom is scored by lm-eval's hf"), ("mamba", "mamba"), ("gemma2", "final_logit_softcapping")],
 )
 def test_what_cannot_be_a_tree_is_scored_by_hf_and_said_in_a_line(architecture, reason, caplog):
     with caplog.at_level(logging.WARNING, logger="predictor"):
@@ -173,6 +205,56 @@ def test_what_cannot_be_a_tree_is_scored_by_hf_and_said_in_a_line(architecture, 
     asked = requests("loglikelihood", awkward_pairs()[:8])
     assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
     assert tree.forward.work.tokens == 0
+
+
+def save(folder, made):
+    made.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_that_has_learnt_nothing_says_nothing_of_later_checkpoints(tmp_path):
+    # Their attention cannot take a tree; it counts for nothing yet in the first one, and any mask scores the same.
+    config = transformers.GPTNeoConfig(
+        hidden_size=32,
+        num_layers=2,
+        num_heads=4,
+        attention_types=[[["global", "local"], 1]],
+        vocab_size=VOCABULARY,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    torch.manual_seed(0)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    trained = save(tmp_path / "trained", made)
+    for name, parameter in made.named_parameters():
+        if "out_proj" in name:
+            torch.nn.init.zeros_(parameter)
+    tree = TreeLM(pretrained=save(tmp_path / "new", made), device="cpu")
+    assert tree.why_hf is None
+    assert tree.load_weights(trained)
+    assert "differ" in tree.why_hf
+    asked = requests("loglikelihood", awkward_pairs()[:8])
+    hf = HFLM(pretrained=trained, device="cpu")
+    assert tree.loglikelihood(asked) == hf.loglikelihood(asked, disable_tqdm=True)
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["said in its configuration", "not said"])
+def test_changes_to_logits_are_noticed_while_logits_are_small(said, monkeypatch):
+    config = transformers.Gemma2Config(
+        **COMMON,
+        num_key_value_heads=2,
+        head_dim=8,
+        attn_logit_softcapping=None,
+        final_logit_softcapping=30.0,
+        sliding_window=4096,
+        vocab_size=VOCABULARY,
+    )
+    torch.manual_seed(0)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    if not said:
+        monkeypatch.setattr(probe, "_OF_LOGITS", {})
+    assert "logits" in TreeLM(pretrained=made, tokenizer=tokenizer()).why_hf
 
 
 def test_sequences_longer_than_a_sliding_window_are_scored_by_hf(caplog):
