@@ -40,8 +40,8 @@ _known: dict[str, str | None] = {}
 def why_not(lm: Any) -> str | None:
     """Say why a model cannot be scored as a tree, or None if it can.
 
-    It is looked at once per architecture in a process, but for weights that do not tell: those of a model that has learnt
-    nothing yet or is broken speak for themselves alone.
+    It is looked at once per architecture in a process, except where weights do not tell: those of a model that has
+    learnt nothing yet or is broken speak for themselves alone.
 
     Args:
         lm: a `TreeLM`, whose `hf_scores` are those of lm-eval's `hf`.
