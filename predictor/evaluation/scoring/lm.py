@@ -24,6 +24,9 @@ from predictor.evaluation.scoring.weights import WeightReader, architecture_of, 
 
 logger = logging.getLogger(__name__)
 
+# How configurations call the number of tokens that a layer looks back, or the length of blocks beyond which none looks.
+_WINDOWS = ("sliding_window", "attention_chunk_size", "local_attention", "window_size")
+
 
 @register_model("tree")
 class TreeLM(HFLM):
@@ -206,6 +209,7 @@ class TreeLM(HFLM):
         return fits
 
     def _fits_window(self, longest: int) -> bool:
-        """Whether sequences of that many tokens fit into the model's sliding window, if it has one."""
-        window = getattr(self.config.get_text_config(), "sliding_window", None)
-        return window is None or longest <= window
+        """Whether sequences of that many tokens fit into the model's windows, if some of its layers have one."""
+        config = self.config.get_text_config()
+        windows = [getattr(config, name, None) for name in _WINDOWS]
+        return all(window is None or longest <= window for window in windows)

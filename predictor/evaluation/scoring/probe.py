@@ -72,10 +72,10 @@ def _look(lm: Any) -> tuple[str | None, bool]:
         return "it runs in mixed precision", True
     if len(set(getattr(lm.model, "hf_device_map", {}).values())) > 1:
         return "it is spread over several devices", True
-    rope = getattr(lm.config.get_text_config(), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _BATCH_DEPENDENT_ROPE:
-        return f"its positions ({rope['rope_type']}) depend on what is batched together", True
     config = lm.config.get_text_config()
+    dependent = sorted(_rope_types(config).intersection(_BATCH_DEPENDENT_ROPE))
+    if dependent:
+        return f"its positions ({', '.join(dependent)}) depend on what is batched together", True
     for name, nothing in _OF_LOGITS.items():
         if getattr(config, name, nothing) not in (nothing, None):
             return f"its logits are changed by {name}", True
@@ -105,6 +105,13 @@ def _look(lm: Any) -> tuple[str | None, bool]:
     # Of an untrained model the context may matter less than rounding does: a later checkpoint can tell more.
     agrees = bool(np.median(np.abs(tree - hf)) <= _SHARE_OF_EFFECT * effect)
     return (None, True) if agrees else (differs, False)
+
+
+def _rope_types(config: Any) -> set[str]:
+    """The kinds of rotary positions of a model: of all its layers, or of each kind of them."""
+    given = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    several = [given, *(one for one in given.values() if isinstance(one, dict))]
+    return {str(one.get("rope_type", one.get("type"))) for one in several}
 
 
 def _heads_agree(lm: Any) -> bool:

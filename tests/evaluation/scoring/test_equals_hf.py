@@ -257,6 +257,17 @@ def test_changes_to_logits_are_noticed_while_logits_are_small(said, monkeypatch)
     assert "logits" in TreeLM(pretrained=made, tokenizer=tokenizer()).why_hf
 
 
+@pytest.mark.parametrize("nested", [False, True], ids=["of all layers", "of one kind of layer"])
+def test_positions_that_depend_on_the_batch_are_left_to_hf(nested):
+    # Only sequences longer than those that are probed would show it.
+    dynamic = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    each = {"full_attention": dynamic, "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
+    kind = transformers.Gemma3TextConfig if nested else transformers.LlamaConfig
+    config = kind(**COMMON, head_dim=8, rope_parameters=each if nested else dynamic, vocab_size=VOCABULARY)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    assert "positions (dynamic)" in TreeLM(pretrained=made, tokenizer=tokenizer()).why_hf
+
+
 def test_sequences_longer_than_a_sliding_window_are_scored_by_hf(caplog):
     tree, hf = pair_of("window")
     assert tree.why_hf is None
