@@ -2,6 +2,9 @@
 
 import logging
 import sys
+from collections import defaultdict
+from functools import cache
+from itertools import compress
 from pathlib import Path
 
 import pytest
@@ -9,8 +12,11 @@ import torch
 import transformers
 from lm_eval.models.huggingface import HFLM
 
+from predictor.evaluation.harness import Harness
 from predictor.evaluation.scoring import TreeLM, probe
 from predictor.evaluation.scoring.encoding import encode_pairs
+from predictor.evaluation.suites import load_suite
+from predictor.project import Scoring
 from tests.evaluation.scoring.small import (
     COMMON,
     TREES,
@@ -106,30 +112,63 @@ def test_encoding_is_that_of_hf(llamas):
         assert (context.tolist(), continuation.tolist()) == hf._encode_pair(*pair)
 
 
-@pytest.mark.parametrize("name", ["mmlu", "hellaswag-10-fixed", "hellaswag-10", "arc-challenge", "arc-easy"])
-def test_samples_of_real_data_sets(both, name):
-    compare_on_real_items(both, name)
-
-
-@pytest.mark.parametrize("name", ["hellaswag-0", "openbookqa", "winogrande"])
-def test_samples_of_further_real_data_sets(llamas, name):
-    compare_on_real_items(llamas, name)
-
-
-def compare_on_real_items(both, name):
-    if not DATASETS.is_dir():
-        pytest.skip("the data sets are not beside this checkout (../shared/datasets)")
+@cache
+def real_items(name):
     sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
     try:
         from scoring_items import workloads
     finally:
         sys.path.pop(0)
+    return workloads(DATASETS, 0.01)[name]().items[:3]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mmlu",
+        "hellaswag-10-fixed",
+        "hellaswag-10",
+        "hellaswag-0",
+        "arc-challenge",
+        "arc-easy",
+        "openbookqa",
+        "winogrande",
+    ],
+)
+def test_samples_of_real_data_sets(both, name):
+    if not DATASETS.is_dir():
+        pytest.skip("the data sets are not beside this checkout (../shared/datasets)")
     tree, hf = both
-    items = workloads(DATASETS, 0.01)[name]().items[:3]
+    items = real_items(name)
     asked = requests("loglikelihood", [pair for item in items for pair in item])
     # Their prompts are longer than these models' context, and so cut on the left; one that fits is added.
     asked += requests("loglikelihood", [(context[-600:], answer) for context, answer in items[0]])
     assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def tiny_requests():
+    """Some requests of every task of the tiny ladder, by kind."""
+    harness = Harness(Scoring(device="cpu"))
+    asked = defaultdict(list)
+    for entry in load_suite("tiny").tasks.values():
+        for task in harness.load_task(entry).tasks.values():
+            task.build_all_requests(limit=4, rank=0, world_size=1)
+            for request in task.instances:
+                asked[request.request_type] += [request] * request.repeats
+    return asked
+
+
+def test_every_task_of_the_tiny_ladder(both, tiny_requests):
+    assert set(tiny_requests) == {"loglikelihood", "loglikelihood_rolling", "generate_until"}
+    ours, theirs = (
+        {kind: getattr(lm, kind)(asked, disable_tqdm=True) for kind, asked in tiny_requests.items()} for lm in both
+    )
+    assert largest_difference(ours["loglikelihood"], theirs["loglikelihood"]) < 1e-4
+    assert ours["loglikelihood_rolling"] == pytest.approx(theirs["loglikelihood_rolling"], abs=1e-3, rel=1e-7)
+    greedy = [not request.args[1].get("do_sample") for request in tiny_requests["generate_until"]]
+    said = [list(compress(answers["generate_until"], greedy)) for answers in (ours, theirs)]
+    assert said[0] == said[1]
 
 
 def test_an_answer_that_begins_inside_another_one(llamas):
