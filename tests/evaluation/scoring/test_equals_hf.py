@@ -219,9 +219,10 @@ def test_out_of_memory_halves_the_rows_and_goes_on(llamas, caplog):
     assert largest_difference(found, expected) < 1e-4
 
 
-def test_bfloat16_is_no_further_from_float32_than_hf(llamas):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_no_further_from_float32_than_hf(llamas, dtype):
     exact, _ = llamas
-    tree, hf = pair_of("llama", dtype=torch.bfloat16)
+    tree, hf = pair_of("llama", dtype=dtype)
     assert tree.why_hf is None
     asked = requests("loglikelihood", awkward_pairs()[:40])
     truth = [value for value, _ in exact.loglikelihood(asked)]
