@@ -101,10 +101,12 @@ class WorkQueue:
     def _first_for(self, worker: int) -> int | None:
         """The first waiting piece that was promised to this worker, or else to no other; None where there is none."""
         own = self._promised.get(worker)
+        if own is not None:
+            for place, unit in enumerate(self._waiting):
+                if unit.digest == own:
+                    return place
         others = {digest for other, digest in self._promised.items() if other != worker}
-        places = range(len(self._waiting))
-        mine = next((place for place in places if self._waiting[place].digest == own), None)
-        return mine if mine is not None else next((n for n in places if self._waiting[n].digest not in others), None)
+        return next((place for place, unit in enumerate(self._waiting) if unit.digest not in others), None)
 
     def take(self, idle: int = 1, worker: int = 0) -> Unit | None:
         """Hand out the next piece, leased; of the last pieces only a part, where more workers than pieces wait."""

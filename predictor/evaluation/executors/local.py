@@ -60,13 +60,14 @@ class InProcess:
             if report.event != STARTED:
                 work.tick()
 
-        try:
-            while (unit := work.take()) is not None:
-                score_unit(unit, self.harness(), store, tell, cache=self.workshop.cache, ahead=work.ahead())
-        except BaseException:
-            # So that the process need not wait for what nobody will score any more.
-            self.harness().drop_ahead()
-            raise
+        while (unit := work.take()) is not None:
+            harness = self.harness()
+            try:
+                score_unit(unit, harness, store, tell, cache=self.workshop.cache, ahead=work.ahead())
+            except BaseException:
+                # So that the process need not wait for what nobody will score any more.
+                harness.drop_ahead()
+                raise
 
 
 @dataclass

@@ -103,7 +103,11 @@ class TreeLM(HFLM):
             return True
         if architecture_of(folder) != self._architecture:
             return False
-        if not copy_weights(self.model, self._weights.take(folder), convert=self._precision_given):
+        weights = self._weights.take(folder)
+        # Until all is copied the module is no checkpoint's.
+        before, self._stamp = self._stamp, None
+        if not copy_weights(self.model, weights, convert=self._precision_given):
+            self._stamp = before
             return False
         self._folder, self._stamp, self.pretrained = folder, stamp, str(folder)
         self._ask_why_hf()

@@ -25,8 +25,9 @@ _EQUAL_FILES = (
     "vocab.*",
     "*.model",
     "chat_template*",
-    "**/*.jinja",
-    "**/*.py",
+    "*.py",
+    "*/*.py",
+    "*/*.jinja",
 )
 # Of the memory that is free, the most that weights which are not needed yet may take.
 _SHARE_AHEAD = 0.25
@@ -52,7 +53,8 @@ def stamp_of(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
     Raises:
         OSError: the folder cannot be looked at.
     """
-    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir())]
+    # Links that lead nowhere and files that just went are none.
+    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.exists()]
     return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
 
 
@@ -112,13 +114,13 @@ class WeightReader:
         Raises:
             OSError, safetensors.SafetensorError: a file is missing or damaged.
         """
-        ahead = self._ahead
-        if ahead is not None and ahead.folder == folder:
-            self._ahead = None
+        if self._ahead is not None and self._ahead.folder == folder:
             # What went wrong ahead of time may have been a file that was still being written: now it counts.
-            found = ahead.found.result() if ahead.found.exception() is None else None
+            found = self._ahead.found.result() if self._ahead.found.exception() is None else None
             if found is not None and found[0] == stamp_of(folder):
+                self._ahead = None
                 return found[1]
+            del found
         self.drop()
         weights = read_weights(folder)
         assert weights is not None
