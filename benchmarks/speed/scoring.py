@@ -3,6 +3,7 @@
     python benchmarks/speed/scoring.py                                  a random 60M Llama, float32, on the CPU
     python benchmarks/speed/scoring.py --device cuda --shape 1b         bfloat16 on a GPU
     python benchmarks/speed/scoring.py --device cuda --shape 7b
+    python benchmarks/speed/scoring.py --device cuda --dry-run          the same on a CPU, with that model made small
     python benchmarks/speed/scoring.py --checkpoints 20                 what one more checkpoint costs
 
 Items are those of `../shared/datasets`, with a 32k BPE tokenizer trained on them. Every scorer is timed from lists of
@@ -55,6 +56,8 @@ SHAPES = {
     "1b": (2048, 16, 32, 8, 8192),
     "7b": (4096, 32, 32, 32, 11008),
 }
+# For a dry run these and the number of items are divided, all but the number of layers, which is two.
+DRY = 8
 VOCABULARY = 32_000
 BATCH_SIZES = {"cpu": (1, 4, 16), "cuda": (8, 32, 128)}
 PILOT_ITEMS = 2
@@ -87,12 +90,14 @@ def make_tokenizer(folder: Path, datasets: Path) -> transformers.PreTrainedToken
     return transformers.AutoTokenizer.from_pretrained(folder)
 
 
-def make_checkpoint(folder: Path, datasets: Path, shape: str, seed: int = 0) -> Path:
+def make_checkpoint(
+    folder: Path, datasets: Path, shape: tuple[int, int, int, int, int], dtype: str, seed: int = 0
+) -> Path:
     """Write a Llama of that shape with random weights, and its tokenizer; once per folder."""
     if (folder / "model.safetensors.index.json").exists() or (folder / "model.safetensors").exists():
         return folder
     fast = make_tokenizer(folder.parent / "tokenizer", datasets)
-    width, layers, heads, key_value_heads, inner = SHAPES[shape]
+    width, layers, heads, key_value_heads, inner = shape
     config = transformers.LlamaConfig(
         vocab_size=VOCABULARY,
         hidden_size=width,
@@ -105,9 +110,7 @@ def make_checkpoint(folder: Path, datasets: Path, shape: str, seed: int = 0) -> 
         eos_token_id=0,
     )
     torch.manual_seed(seed)
-    model = transformers.LlamaForCausalLM(config)
-    if shape != "60m":
-        model = model.to(torch.bfloat16)
+    model = transformers.AutoModelForCausalLM.from_config(config, dtype=getattr(torch, dtype))
     model.save_pretrained(folder)
     fast.save_pretrained(folder)
     return folder
@@ -153,9 +156,9 @@ def timed(lm: Any, requests: list[Request], device: str, clock: Callable[[], flo
         return Timed([(float(value), bool(flag)) for value, flag in answers], clock() - begin, peak())
 
 
-def matmul_rate(shape: str, device: str, dtype: torch.dtype, clock: Callable[[], float]) -> float:
-    """FLOP/s of a plain product of 2,048 tokens with the model's inner weights: the best of several."""
-    width, _, _, _, inner = SHAPES[shape]
+def matmul_rate(model: Any, device: str, clock: Callable[[], float]) -> float:
+    """FLOP/s of a plain product of many tokens with the model's inner weights: the best of several."""
+    width, inner, dtype = model.config.hidden_size, model.config.intermediate_size, model.dtype
     tokens = torch.randn(2048 if device == "cpu" else 16384, width, device=device, dtype=dtype)
     weights = torch.randn(inner, width, device=device, dtype=dtype)
     best = float("inf")
@@ -176,25 +179,28 @@ def best_batch_size(hf: HFLM, workload: Workload, device: str, clock: Callable[[
     seconds = {}
     for size in BATCH_SIZES[device]:
         hf.batch_size_per_gpu = size
-        seconds[size] = timed(hf, requests, device, clock).seconds
+        try:
+            seconds[size] = timed(hf, requests, device, clock).seconds
+        except torch.OutOfMemoryError:
+            break
     return min(seconds, key=lambda size: seconds[size])
 
 
 def compare(
-    workload: Workload, tree: TreeLM, hf: HFLM, shape: str, device: str, hf_every: int, clock: Callable[[], float]
+    workload: Workload, tree: TreeLM, hf: HFLM, device: str, hf_every: int, clock: Callable[[], float]
 ) -> dict[str, Any]:
     """Time both on a workload, one after the other, and compare their numbers."""
     requests = [request for item in workload.items for request in item]
     sampled = set(range(0, len(workload.items), max(1, min(hf_every, len(workload.items) // PILOT_ITEMS))))
     numbers = [number for number, item in enumerate(workload.items) for _ in item if number in sampled]
     some = [request for number in sorted(sampled) for request in workload.items[number]]
-    rate = matmul_rate(shape, device, tree.model.dtype, clock)
+    rate = matmul_rate(tree.model, device, clock)
     hf.batch_size_per_gpu = best_batch_size(hf, workload, device, clock)
     theirs = timed(hf, some, device, clock)
     work = tree.forward.work
     before = (work.tokens, work.projected)
     ours = timed(tree, requests, device, clock)
-    rate = max(rate, matmul_rate(shape, device, tree.model.dtype, clock))
+    rate = max(rate, matmul_rate(tree.model, device, clock))
     tokens, projected = work.tokens - before[0], work.projected - before[1]
     head = tree.model.get_output_embeddings().weight.numel()
     body = (
@@ -291,6 +297,7 @@ def several_checkpoints(
     help="cpu: seconds of processor time, on a busy machine.",
 )
 @click.option("--folder", type=click.Path(path_type=Path), default=None, help="Keeps the checkpoint from run to run.")
+@click.option("--dry-run", is_flag=True, help="On a CPU with a small model of that kind, to see that all of it runs.")
 @click.option("--checkpoints", default=0, help="Score this many checkpoints instead, and compare with forward passes.")
 def main(
     datasets: Path,
@@ -302,8 +309,18 @@ def main(
     threads: int,
     clock: str,
     folder: Path | None,
+    dry_run: bool,
     checkpoints: int,
 ) -> None:
+    dtype = "float32" if device == "cpu" else "bfloat16"
+    form, name_of_shape = SHAPES[shape], shape
+    if dry_run:
+        width, _, heads, key_value_heads, inner = form
+        form, name_of_shape = (
+            (width // DRY, 2, heads // DRY, max(1, key_value_heads // DRY), inner // DRY),
+            f"dry-{shape}",
+        )
+        device, size = "cpu", size / DRY
     warnings.simplefilter("ignore")
     logging.getLogger("lm_eval").setLevel(logging.ERROR)
     transformers.logging.set_verbosity_error()
@@ -311,13 +328,13 @@ def main(
         torch.set_num_threads(threads)
     now = time.process_time if clock == "cpu" else time.perf_counter
     with tempfile.TemporaryDirectory() as scratch:
-        place = make_checkpoint((folder or Path(scratch)) / shape, datasets, shape)
+        home = folder or Path(scratch)
+        place = make_checkpoint(home / name_of_shape, datasets, form, dtype)
         chosen = workloads(datasets, size)
         names = tasks.split(",") if tasks else list(chosen)
-        dtype = "float32" if device == "cpu" else "bfloat16"
         if checkpoints:
             ladder = [
-                make_checkpoint((folder or Path(scratch)) / f"{shape}-{seed}", datasets, shape, seed)
+                make_checkpoint(home / f"{name_of_shape}-{seed}", datasets, form, dtype, seed)
                 for seed in range(min(checkpoints, 3))
             ]
             several_checkpoints(ladder, checkpoints, [chosen[name]() for name in names], device, dtype, now)
@@ -326,7 +343,7 @@ def main(
         hf = HFLM(pretrained=tree.model, tokenizer=tree.tokenizer, dtype=dtype)
         rows = []
         for name in names:
-            rows.append(compare(chosen[name](), tree, hf, shape, device, hf_every, now))
+            rows.append(compare(chosen[name](), tree, hf, device, hf_every, now))
             Console(stderr=True, width=200).print(", ".join(f"{key} {value}" for key, value in rows[-1].items()))
     count = sum(one.numel() for one in tree.model.parameters()) / 1e6
     title = (
@@ -340,7 +357,7 @@ def main(
     for row in rows:
         table.add_row(*row.values())
     Console(width=200).print(table)
-    print("vLLM is not timed yet")
+    print("vLLM is not timed")
 
 
 if __name__ == "__main__":

@@ -22,12 +22,10 @@ def local_copy(folder: Path, digest: str, cache: Path | None) -> Path:
     Raises:
         CheckpointError: it cannot be read, or changed since it was planned.
     """
-    if isinstance(folder, PurePath) and not hasattr(folder, "fs"):
-        return folder
-    home = cache or Path(".predictor-cache")
-    copy = home / digest[:32]
-    if copy.is_dir():
-        return copy
+    there = found_locally(folder, digest, cache)
+    if there is not None:
+        return there
+    home, copy = _places(digest, cache)
     temporary = home / f".{copy.name}.{uuid.uuid4().hex[:8]}"
     try:
         temporary.mkdir(parents=True)
@@ -49,3 +47,16 @@ def local_copy(folder: Path, digest: str, cache: Path | None) -> Path:
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return copy
+
+
+def found_locally(folder: Path, digest: str, cache: Path | None) -> Path | None:
+    """The local folder with a checkpoint's files, if it need not be fetched; see `local_copy`."""
+    if isinstance(folder, PurePath) and not hasattr(folder, "fs"):
+        return folder
+    _, copy = _places(digest, cache)
+    return copy if copy.is_dir() else None
+
+
+def _places(digest: str, cache: Path | None) -> tuple[Path, Path]:
+    home = cache or Path(".predictor-cache")
+    return home, home / digest[:32]

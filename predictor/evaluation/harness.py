@@ -84,7 +84,8 @@ class Harness:
         self._managers: dict[Path | None, Any] = {}
         self._loaded: dict[SuiteTask, LoadedTask] = {}
         self._encodings: dict[str, dict[Any, list[int]]] = {}
-        self._models: dict[str, Any] = {}
+        # By backend: the model that was loaded last, with what must be asked for again to go on with its module.
+        self._models: dict[str, tuple[Any, dict[str, bool]]] = {}
         self._trees: Any = None
         with self.quiet():
             import lm_eval.utils
@@ -231,17 +232,19 @@ class Harness:
 
             self._trees = self._trees or TreeCache()
             try:
-                last = self._models.pop(backend, None)
-                if spread or last is None or not getattr(last, "load_weights", lambda folder: False)(folder):
+                asked = {"trust_remote_code": trust_remote_code, "spread": spread}
+                last = self._last(backend, asked)
+                # Where the files of this checkpoint are damaged, the module is left for the next one.
+                if last is None or not last.load_weights(folder):
                     # Let go before the next one is loaded, so that both need not fit.
+                    self._models.pop(backend, None)
                     last = None
                     last = load_model(
                         folder,
                         backend,
                         self.scoring,
                         self._trees,
-                        trust_remote_code=trust_remote_code,
-                        spread=spread,
+                        **asked,
                     )
             except PredictorError:
                 raise
@@ -250,11 +253,31 @@ class Harness:
             if hasattr(last, "remember_in"):
                 # The checkpoints of a ladder share their tokenizer, so what it made of a prompt is kept.
                 last.remember_in(self._encodings.setdefault(_tokenizer_digest(folder), {}), _MEMO_CHARACTERS)
-            self._models[backend] = last
+            self._models[backend] = (last, asked)
             return last
 
+    def _last(self, backend: str, asked: dict[str, bool]) -> Any:
+        """The model that was loaded last, if its module can take the weights of one for which this is asked."""
+        last, had = self._models.get(backend, (None, {}))
+        return last if had == asked and not asked["spread"] and hasattr(last, "load_weights") else None
+
+    def read_ahead(self, folder: Path, backend: str, *, trust_remote_code: bool = False, spread: bool = False) -> None:
+        """Begin to read the checkpoint that is loaded next in the background, where it will go into the same module.
+
+        It raises nothing: whatever is wrong with that checkpoint is said when it is loaded.
+        """
+        last = self._last(backend, {"trust_remote_code": trust_remote_code, "spread": spread})
+        if last is not None:
+            last.read_ahead(folder)
+
+    def drop_ahead(self) -> bool:
+        """Let go of what was read ahead, to free its memory; whether there was anything."""
+        dropped = [model.drop_ahead() for model, _ in self._models.values() if hasattr(model, "drop_ahead")]
+        return any(dropped)
+
     def forget_models(self) -> None:
-        """Let go of the models that were loaded."""
+        """Let go of the models that were loaded, and of what was read ahead for them."""
+        self.drop_ahead()
         self._models.clear()
 
     def run(self, model: Any, loaded: LoadedTask) -> dict[str, Any]:

@@ -49,6 +49,7 @@ class WorkQueue:
     _waiting: collections.deque[Unit] = field(default_factory=collections.deque)
     _in_hand: dict[str, tuple[Pair, Unit]] = field(default_factory=dict)
     _losses: collections.Counter[str] = field(default_factory=collections.Counter)
+    _promised: dict[int, str] = field(default_factory=dict)
 
     def add(self, units: Iterable[Unit]) -> int:
         """Add work, without what waits or is in hand already.
@@ -83,14 +84,42 @@ class WorkQueue:
 
     # -- for executors ------------------------------------------------------------------------------------------------
 
-    def take(self, idle: int = 1) -> Unit | None:
+    def ahead(self, worker: int = 0, idle: int = 0) -> Unit | None:
+        """The piece that a worker will most likely be given next, so that it can read its checkpoint beforehand.
+
+        Others are given pieces of that checkpoint only when nothing else waits: no worker stands idle for a promise.
+
+        Args:
+            worker: the worker.
+            idle: others that are about to be given pieces.
+        """
+        self._promised.pop(worker, None)
+        place = self._first_for(worker) if len(self._waiting) > idle else None
+        if place is None:
+            return None
+        self._promised[worker] = self._waiting[place].digest
+        return self._waiting[place]
+
+    def _first_for(self, worker: int) -> int | None:
+        """The first waiting piece that was promised to this worker, or else to no other; None where there is none."""
+        own = self._promised.get(worker)
+        if own is not None:
+            for place, unit in enumerate(self._waiting):
+                if unit.digest == own:
+                    return place
+        others = {digest for other, digest in self._promised.items() if other != worker}
+        return next((place for place, unit in enumerate(self._waiting) if unit.digest not in others), None)
+
+    def take(self, idle: int = 1, worker: int = 0) -> Unit | None:
         """Hand out the next piece, leased; of the last pieces only a part, where more workers than pieces wait."""
         while self._waiting:
-            unit = self._waiting.popleft()
+            place = self._first_for(worker) or 0
+            unit = self._waiting[place]
+            del self._waiting[place]
             halves = self.costs.halve(unit) if idle > len(self._waiting) + 1 else None
             if halves is not None:
                 unit, rest = halves
-                self._waiting.appendleft(rest)
+                self._waiting.insert(place, rest)
             # Another coordinator may have scored it since it was planned.
             unit = replace(unit, pairs=tuple(pair for pair in unit.pairs if not self._is_done(pair.key)))
             job = uuid.uuid4().hex[:12]
@@ -99,8 +128,13 @@ class WorkQueue:
             if pairs:
                 unit = replace(unit, pairs=pairs, job=job)
                 self.hold(unit)
+                self._promised.pop(worker, None)
                 return unit
         return None
+
+    def dismiss(self, worker: int) -> None:
+        """Forget what was promised to a worker that has gone."""
+        self._promised.pop(worker, None)
 
     def _is_done(self, key: PairKey) -> bool:
         return self.store.has(key.run, key.step, key.task, key.identity)

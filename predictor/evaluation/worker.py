@@ -18,7 +18,7 @@ from typing import Any
 import pandas as pd
 
 from predictor.checkpoints import Checkpoint
-from predictor.checkpoints.fetch import local_copy
+from predictor.checkpoints.fetch import found_locally, local_copy
 from predictor.errors import EvaluationError, PredictorError, StoreError
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import backend_of, identity_of
@@ -114,6 +114,7 @@ def score_unit(
     tell: Callable[[Report], None],
     revoked: Callable[[], bool] = lambda: False,
     cache: Path | None = None,
+    ahead: Unit | None = None,
 ) -> None:
     """Score all pairs of a unit, one after the other; a pair that fails does not stop the next.
 
@@ -124,6 +125,7 @@ def score_unit(
         tell: takes each report.
         revoked: asked before a pair is begun and before it is written: whether it was given to another worker.
         cache: local folder for checkpoints that are fetched.
+        ahead: what this worker will most likely be given next: its weights are read while this unit is scored.
 
     Raises:
         StoreError: the store cannot be written to; the pairs that are left were reported as lost.
@@ -143,12 +145,9 @@ def score_unit(
             # Inside the loop: a checkpoint that cannot be loaded fails each of its pairs, with the reason.
             backend = backend_of(pair.entry, harness.scoring)
             if backend not in models:
-                models[backend] = harness.load_model(
-                    local_copy(unit.checkpoint.path, unit.digest, cache),
-                    backend,
-                    trust_remote_code=unit.checkpoint.trust_remote_code,
-                    spread=unit.checkpoint.gpus * unit.size > 1,
-                )
+                folder = local_copy(unit.checkpoint.path, unit.digest, cache)
+                models[backend] = harness.load_model(folder, backend, **_asked(unit))
+                _read_ahead(ahead, harness, cache)
             _score_pair(pair, unit, models[backend], harness, store, revoked)
         except _RevokedError:
             return
@@ -176,6 +175,19 @@ def score_unit(
             tell(Report(FAILED, key, reason, log=redact(traceback.format_exc())[-_TAIL:]))
         else:
             tell(Report(FINISHED, key, seconds=time.monotonic() - began))
+
+
+def _asked(unit: Unit) -> dict[str, bool]:
+    return {
+        "trust_remote_code": unit.checkpoint.trust_remote_code,
+        "spread": unit.checkpoint.gpus * unit.size > 1,
+    }
+
+
+def _read_ahead(unit: Unit | None, harness: Harness, cache: Path | None) -> None:
+    """Begin to read a unit's checkpoint, if it lies on this machine."""
+    if unit is not None and (folder := found_locally(unit.checkpoint.path, unit.digest, cache)) is not None:
+        harness.read_ahead(folder, backend_of(unit.pairs[0].entry, harness.scoring), **_asked(unit))
 
 
 def _lose(pairs: Iterator[Pair], tell: Callable[[Report], None], reason: str) -> None:
@@ -236,6 +248,10 @@ def _run_with_smaller_batches(harness: Harness, model: Any, loaded: Any) -> dict
         try:
             return harness.run(model, loaded)
         except Exception as error:
+            if is_out_of_memory(error) and harness.drop_ahead():
+                # What is read for the next checkpoint must not cost this one its score.
+                _log.warning("%s: out of memory, trying without the next checkpoint's weights", loaded.entry.task)
+                continue
             size = getattr(model, "batch_size_per_gpu", 1)
             if not is_out_of_memory(error) or size == 1:
                 raise

@@ -1,6 +1,7 @@
 """Several workers give the scores of one; a worker that dies is reported, and the others go on."""
 
 import os
+import shutil
 import signal
 import subprocess
 import time
@@ -12,6 +13,7 @@ from predictor.evaluation import evaluate, status
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
 from predictor.results.store import Store
+from tests.evaluation.tiny import save_checkpoint
 
 pytestmark = pytest.mark.slow
 
@@ -53,12 +55,15 @@ def children(pid):
     return [int(line) for line in done.stdout.split()]
 
 
-def test_two_workers_give_the_scores_of_one(project_file, tmp_path):
+def test_two_workers_give_the_scores_of_one(project_file, checkpoints, tmp_path):
+    # More checkpoints than workers: one is read while another is scored.
+    shutil.copytree(checkpoints, tmp_path / "three")
+    save_checkpoint(tmp_path / "three" / "step_30", seed=2)
     tasks = ("tiny_facts", "tiny_heldout")
-    one = load_project(project_file(store="one"))
+    one = load_project(project_file(store="one", checkpoints=tmp_path / "three"))
     evaluate(one, tasks=tasks)
-    two = load_project(project_file(store="two", executor={"workers": 2}))
-    assert len(evaluate(two, tasks=tasks).scored) == 4
+    two = load_project(project_file(store="two", checkpoints=tmp_path / "three", executor={"workers": 2}))
+    assert len(evaluate(two, tasks=tasks).scored) == 6
     frames = [Store(project.store_path).read_scores()[0].drop(columns="scored_at") for project in (one, two)]
     pd.testing.assert_frame_equal(*frames, check_exact=True)
 

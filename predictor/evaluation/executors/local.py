@@ -61,7 +61,13 @@ class InProcess:
                 work.tick()
 
         while (unit := work.take()) is not None:
-            score_unit(unit, self.harness(), store, tell, cache=self.workshop.cache)
+            harness = self.harness()
+            try:
+                score_unit(unit, harness, store, tell, cache=self.workshop.cache, ahead=work.ahead())
+            except BaseException:
+                # So that the process need not wait for what nobody will score any more.
+                harness.drop_ahead()
+                raise
 
 
 @dataclass
@@ -69,6 +75,7 @@ class _Worker:
     process: Any
     channel: Connection
     gpus: tuple[str, ...]
+    number: int
     unit: Unit | None = None
     settled: int = 0
     in_hand: Pair | None = None
@@ -113,7 +120,7 @@ class Processes:
                         break
                     worker = self._hire([free.pop(0) for _ in range(min(self._needs(next_unit), len(free)))])
                     team[worker.channel] = worker
-                    self._give(worker, next_unit, work)
+                    self._give(worker, next_unit, work, self.workers - len(team))
                     next_unit = None
                 if not team:
                     return
@@ -122,6 +129,7 @@ class Processes:
                     worker = team[channel]
                     if not self._hear(worker, work, next_unit):
                         del team[channel]
+                        work.dismiss(worker.number)
                         worker.process.join()
                         free += worker.gpus
                 work.tick()
@@ -145,12 +153,12 @@ class Processes:
         process = context.Process(target=_work, args=(theirs, self.workshop, threads, tuple(gpus)), daemon=True)
         process.start()
         theirs.close()
-        return _Worker(process, ours, tuple(gpus))
+        return _Worker(process, ours, tuple(gpus), process.pid or 0)
 
-    def _give(self, worker: _Worker, unit: Unit | None, work: WorkQueue) -> bool:
+    def _give(self, worker: _Worker, unit: Unit | None, work: WorkQueue, idle: int = 0) -> bool:
         worker.unit, worker.settled, worker.in_hand = unit, 0, None
         try:
-            worker.channel.send(unit)
+            worker.channel.send((unit, work.ahead(worker.number, idle)) if unit is not None else None)
         except (BrokenPipeError, OSError):
             for pair in unit.pairs if unit is not None else ():
                 work.tell(Report(LOST, pair.key, "the worker had gone"))
@@ -168,7 +176,7 @@ class Processes:
             return False
         if message is None:
             # While a unit waits for more GPUs, workers that are done make room for it.
-            unit = work.take() if waiting is None else None
+            unit = work.take(worker=worker.number) if waiting is None else None
             if unit is not None and self._needs(unit) != len(worker.gpus):
                 for pair in unit.pairs:
                     work.tell(Report(LOST, pair.key, "it needs another worker"))
@@ -219,11 +227,12 @@ def _work(channel: Connection, workshop: Workshop, threads: int, gpus: tuple[str
         torch.set_num_threads(threads)
         store = Store(workshop.store)
         while True:
-            unit = channel.recv()
-            if unit is None:
+            given = channel.recv()
+            if given is None:
                 return
+            unit, ahead = given
             try:
-                score_unit(unit, harness, store, channel.send, cache=workshop.cache)
+                score_unit(unit, harness, store, channel.send, cache=workshop.cache, ahead=ahead)
             except StoreError as error:
                 channel.send(error)
                 return

@@ -21,6 +21,8 @@ _LONG_CHAIN = 256
 # What a model may say about its attention that changes nothing here, or only where it is not None.
 _HARMLESS = ("position_ids", "output_attentions", "use_cache", "is_causal", "deterministic", "head_mask")
 
+_OF_CPU_KERNEL = (torch.float32, torch.bfloat16, torch.float16)
+
 KeysValues = tuple[torch.Tensor, torch.Tensor]
 
 
@@ -152,11 +154,7 @@ def attend(
     Returns:
         the result, shape (batch, heads, n, dim), and the log-sum-exp, shape (batch, heads, n).
     """
-    if (
-        query.device.type == "cpu"
-        and query.dtype in (torch.float32, torch.bfloat16)
-        and query.shape[-1] == value.shape[-1]
-    ):
+    if query.device.type == "cpu" and query.dtype in _OF_CPU_KERNEL and query.shape[-1] == value.shape[-1]:
         mask = None if mask is None else mask.to(query.dtype)
         return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
             query, key, value, 0.0, causal, attn_mask=mask, scale=scale

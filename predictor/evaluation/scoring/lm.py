@@ -20,9 +20,12 @@ from predictor.evaluation.scoring.forward import TreeForward
 from predictor.evaluation.scoring.generation import complete
 from predictor.evaluation.scoring.sampling import Decoding
 from predictor.evaluation.scoring.tree import Tree, build_tree
-from predictor.evaluation.scoring.weights import WeightReader, copy_weights, same_architecture
+from predictor.evaluation.scoring.weights import WeightReader, architecture_of, copy_weights, stamp_of
 
 logger = logging.getLogger(__name__)
+
+# How configurations call the number of tokens that a layer looks back, or the length of blocks beyond which none looks.
+_WINDOWS = ("sliding_window", "attention_chunk_size", "local_attention", "window_size")
 
 
 @register_model("tree")
@@ -54,37 +57,67 @@ class TreeLM(HFLM):
         **more: Any,
     ) -> None:
         device = device or ("cuda" if torch.cuda.is_available() else "cpu")
+        # From before it is read: what is written while it is read must be noticed.
+        folder = Path(pretrained) if isinstance(pretrained, str) and Path(pretrained).is_dir() else None
+        self._folder, self._stamp = folder, stamp_of(folder) if folder else None
+        self._architecture = architecture_of(folder) if folder and (folder / "config.json").exists() else None
         super().__init__(pretrained, device=device, dtype=dtype, max_length=max_length, batch_size=batch_size, **more)
         self.trees = trees or TreeCache()
         self.forward = TreeForward(self.model, int(row_tokens) if row_tokens else None)
         self._weights = WeightReader()
-        self._folder = Path(pretrained) if isinstance(pretrained, str) else None
         self._precision_given = dtype != "auto"
         self._counts: dict[tuple[str, ...], int] = {}
-        self.why_hf = probe.why_not(self)
-        if self.why_hf:
-            logger.warning("%s is scored by lm-eval's hf: %s", self.config.model_type, self.why_hf)
+        self.why_hf: str | None = None
+        self._ask_why_hf()
 
     def read_ahead(self, folder: str | Path) -> None:
-        """Begin to read the weights of the checkpoint that is scored next; `load_weights` then finds them in memory."""
-        self._weights.read_ahead(Path(folder))
+        """Begin to read the checkpoint that is scored next, in the background; `load_weights` then finds it in memory.
+
+        At most one checkpoint is read ahead, and none that this module cannot take or that there is too little memory
+        for. Whatever is wrong with its files is said by `load_weights`.
+        """
+        if self._architecture is not None and self._folder != Path(folder):
+            self._weights.read_ahead(Path(folder), self._architecture, self.model, self._precision_given)
+
+    def drop_ahead(self) -> bool:
+        """Let go of the checkpoint that was read ahead, to free its memory; whether there was one."""
+        return self._weights.drop()
 
     def load_weights(self, folder: str | Path) -> bool:
         """Take another checkpoint's weights into the same module.
 
         Args:
-            folder: a checkpoint with the same configuration and tokenizer.
+            folder: a checkpoint with the same configuration, tokenizer and code.
 
         Returns:
             False, with nothing changed, where the checkpoint differs in more than its weights: load it anew then.
+
+        Raises:
+            OSError, ValueError, safetensors.SafetensorError: a file is missing or damaged; nothing is changed.
         """
         folder = Path(folder)
-        if self._folder is None or not self._folder.is_dir() or not same_architecture(self._folder, folder):
+        if self._architecture is None:
             return False
-        if not copy_weights(self.model, self._weights.take(folder), convert=self._precision_given):
+        stamp = stamp_of(folder)
+        if self._folder == folder and self._stamp == stamp:
+            return True
+        if architecture_of(folder) != self._architecture:
             return False
-        self._folder, self.pretrained = folder, str(folder)
+        weights = self._weights.take(folder)
+        # Until all is copied the module is no checkpoint's.
+        before, self._stamp = self._stamp, None
+        if not copy_weights(self.model, weights, convert=self._precision_given):
+            self._stamp = before
+            return False
+        self._folder, self._stamp, self.pretrained = folder, stamp, str(folder)
+        self._ask_why_hf()
         return True
+
+    def _ask_why_hf(self) -> None:
+        """Find out whether this checkpoint can be scored as a tree, with a line in the log if that is news."""
+        before, self.why_hf = self.why_hf, probe.why_not(self)
+        if self.why_hf and self.why_hf != before:
+            logger.warning("%s is scored by lm-eval's hf: %s", self.config.model_type, self.why_hf)
 
     def hf_scores(self, encoded: Sequence[tuple[Any, Any]]) -> list[tuple[float, bool]]:
         """Score pairs of encoded context and continuation by lm-eval's `hf`, with the softmax in float32."""
@@ -180,6 +213,7 @@ class TreeLM(HFLM):
         return fits
 
     def _fits_window(self, longest: int) -> bool:
-        """Whether sequences of that many tokens fit into the model's sliding window, if it has one."""
-        window = getattr(self.config.get_text_config(), "sliding_window", None)
-        return window is None or longest <= window
+        """Whether sequences of that many tokens fit into the model's windows, if some of its layers have one."""
+        config = self.config.get_text_config()
+        windows = [getattr(config, name, None) for name in _WINDOWS]
+        return all(window is None or longest <= window for window in windows)

@@ -19,6 +19,16 @@ TOLERANCE = 1e-4
 # Where the memory is too short for single precision, both ways round: the difference must be this small beside what one
 # other token in the context does.
 _SHARE_OF_EFFECT = 0.25
+# In single precision one other token must do this many times the tolerance, or a wrong mask would not be seen.
+_SEEN = 100
+# What models do to their logits, which is hardly seen while these are small: the value at which it is nothing.
+_OF_LOGITS = {
+    "final_logit_softcapping": None,
+    "logit_scale": 1.0,
+    "logits_scaling": 1.0,
+    "lm_head_multiplier": 1.0,
+    "logits_soft_cap": None,
+}
 # These rescale positions by the longest sequence of a batch, so that scores depend on what is batched together.
 _BATCH_DEPENDENT_ROPE = ("dynamic", "longrope")
 # What a configuration says of the checkpoint and not of the architecture.
@@ -28,7 +38,10 @@ _known: dict[str, str | None] = {}
 
 
 def why_not(lm: Any) -> str | None:
-    """Say why a model cannot be scored as a tree, or None if it can; asked once per architecture in a process.
+    """Say why a model cannot be scored as a tree, or None if it can.
+
+    It is looked at once per architecture in a process, except where weights do not tell: those of a model that has
+    learnt nothing yet or is broken speak for themselves alone.
 
     Args:
         lm: a `TreeLM`, whose `hf_scores` are those of lm-eval's `hf`.
@@ -59,9 +72,13 @@ def _look(lm: Any) -> tuple[str | None, bool]:
         return "it runs in mixed precision", True
     if len(set(getattr(lm.model, "hf_device_map", {}).values())) > 1:
         return "it is spread over several devices", True
-    rope = getattr(lm.config.get_text_config(), "rope_parameters", None) or {}
-    if rope.get("rope_type") in _BATCH_DEPENDENT_ROPE:
-        return f"its positions ({rope['rope_type']}) depend on what is batched together", True
+    config = lm.config.get_text_config()
+    dependent = sorted(_rope_types(config).intersection(_BATCH_DEPENDENT_ROPE))
+    if dependent:
+        return f"its positions ({', '.join(dependent)}) depend on what is batched together", True
+    for name, nothing in _OF_LOGITS.items():
+        if getattr(config, name, nothing) not in (nothing, None):
+            return f"its logits are changed by {name}", True
     requests, changed = _requests(lm)
     inputs, scored = model_inputs(requests, lm.max_length)
     with _single_precision(lm.model) as single:
@@ -79,12 +96,32 @@ def _look(lm: Any) -> tuple[str | None, bool]:
             return "its log-likelihoods are not finite", False
         difference = float(np.abs(tree - hf).max())
         differs = f"its log-likelihoods differ from those of hf by {difference:.2g}"
-        if single:
-            return (None if difference <= TOLERANCE else differs), True
+        if not _heads_agree(lm):
+            return "its logits are more than its output embeddings make of the last hidden states", True
         effect = float(np.median(np.abs(hf - [value for value, _ in lm.hf_scores(changed)])))
+    if single:
+        # A model whose context does nothing yet scores the same under any mask.
+        return (None, effect >= _SEEN * TOLERANCE) if difference <= TOLERANCE else (differs, True)
     # Of an untrained model the context may matter less than rounding does: a later checkpoint can tell more.
     agrees = bool(np.median(np.abs(tree - hf)) <= _SHARE_OF_EFFECT * effect)
     return (None, True) if agrees else (differs, False)
+
+
+def _rope_types(config: Any) -> set[str]:
+    """The kinds of rotary positions of a model: of all its layers, or of each kind of them."""
+    given = getattr(config, "rope_parameters", None) or getattr(config, "rope_scaling", None) or {}
+    several = [given, *(one for one in given.values() if isinstance(one, dict))]
+    return {str(one.get("rope_type", one.get("type"))) for one in several}
+
+
+def _heads_agree(lm: Any) -> bool:
+    """Whether a model's logits are its output embeddings times its last hidden states, but for rounding."""
+    tokens = torch.arange(1, 9, device=lm.device).unsqueeze(0)
+    with torch.inference_mode():
+        theirs = lm.model(tokens).logits.float()
+        ours = lm.model.get_output_embeddings()(lm.model.base_model(tokens).last_hidden_state).float()
+    room = 8 * torch.finfo(lm.model.dtype).eps * theirs.abs().max()
+    return bool((theirs - ours).abs().max() <= room)
 
 
 @contextmanager

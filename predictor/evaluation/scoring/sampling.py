@@ -21,6 +21,18 @@ _WARPERS = {
     "MinPLogitsWarper",
     "TypicalLogitsWarper",
 }
+# Settings of a checkpoint that no such processor stands for.
+_SETTINGS = (
+    "max_new_tokens",
+    "min_new_tokens",
+    "min_length",
+    "exponential_decay_length_penalty",
+    "stop_strings",
+    "max_time",
+    "prompt_lookup_num_tokens",
+    "penalty_alpha",
+    "dola_layers",
+)
 # The looks back that lm-eval takes beyond a stop sequence's own tokens.
 _LOOK_BACK = 2
 
@@ -45,6 +57,9 @@ class Decoding:
         self.sample = bool(given["do_sample"])
         self.why_hf: str | None = None
         self._lm = lm
+        if lm.truncation:
+            self.why_hf = "the tokenizer truncates prompts"
+            return
         strange = sorted(set(given) - _KNOWN)
         if strange:
             self.why_hf = f"generation takes {', '.join(strange)}"
@@ -57,6 +72,7 @@ class Decoding:
         config, more = lm.model._prepare_generation_config(None, **given)
         processors = lm.model._get_logits_processor(config, input_ids_seq_length=1, device=lm.device, model_kwargs={})
         unknown = sorted({type(one).__name__ for one in processors} - _WARPERS)
+        unknown += [name for name in _SETTINGS if getattr(config, name, None)]
         if unknown or more or config.num_beams != 1 or config.num_return_sequences != 1:
             self.why_hf = f"generation uses {', '.join(unknown) or 'more than one beam'}"
         self._processors = processors if self.sample else []

@@ -3,83 +3,214 @@
 from __future__ import annotations
 
 import json
+import threading
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import torch
 from safetensors import safe_open
 
 # What a configuration may say otherwise without the module being another one.
 _SAID_OTHERWISE = ("_name_or_path", "transformers_version")
-_FILES_OF_THE_TOKENIZER = (
+# Beside the configuration these decide what is computed: the tokenizer, its templates, and code that comes with it.
+_EQUAL_FILES = (
+    "generation_config.json",
     "tokenizer*",
     "special_tokens_map.json",
     "added_tokens.json",
     "merges.txt",
     "vocab.*",
     "*.model",
+    "chat_template*",
+    "*.py",
+    "*/*.py",
+    "*/*.jinja",
 )
+# Of the memory that is free, the most that weights which are not needed yet may take.
+_SHARE_AHEAD = 0.25
+
+Weights = dict[str, torch.Tensor]
 
 
-def same_architecture(one: Path, other: Path) -> bool:
-    """Whether two checkpoints differ in their weights alone: equal configuration, tokenizer and generation settings."""
-    return _configuration(one) == _configuration(other) and _tokenizer(one) == _tokenizer(other)
+def architecture_of(folder: Path) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """All that checkpoints must have in common to differ in their weights alone: configuration, tokenizer, code.
 
-
-def _configuration(folder: Path) -> tuple[Any, bytes]:
+    Raises:
+        OSError, ValueError: a configuration is missing or damaged.
+    """
     config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
-    generation = folder / "generation_config.json"
     kept = {name: value for name, value in config.items() if name not in _SAID_OTHERWISE}
-    return kept, generation.read_bytes() if generation.exists() else b""
+    paths = {path for pattern in _EQUAL_FILES for path in folder.glob(pattern) if path.is_file()}
+    return kept, {path.relative_to(folder).as_posix(): path.read_bytes() for path in paths}
 
 
-def _tokenizer(folder: Path) -> dict[str, bytes]:
-    paths = [path for pattern in _FILES_OF_THE_TOKENIZER for path in sorted(folder.glob(pattern))]
-    return {path.name: path.read_bytes() for path in paths}
+def stamp_of(folder: Path) -> tuple[tuple[str, int, int, int], ...]:
+    """Say what changes when a file of a folder is written anew: names, file numbers, sizes and modification times.
+
+    Raises:
+        OSError: the folder cannot be looked at.
+    """
+    # Links that lead nowhere and files that just went are none.
+    stats = [(path.name, path.stat()) for path in sorted(folder.iterdir()) if path.exists()]
+    return tuple((name, stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats)
+
+
+@dataclass(frozen=True)
+class _Ahead:
+    """A checkpoint that is read before it is asked for.
+
+    Attributes:
+        folder: where it is.
+        unwanted: set when nobody will ask for it any more.
+        found: the stamp of its files from before they were read, and its weights; None where it was not read.
+    """
+
+    folder: Path
+    unwanted: threading.Event
+    found: Future[tuple[Any, Weights] | None]
 
 
 class WeightReader:
-    """Reads the weights of checkpoints, one ahead of the one that is asked for."""
+    """Reads the weights of checkpoints, at most one ahead of the one that is asked for."""
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="weights")
-        self._ahead: tuple[Path, Future[dict[str, torch.Tensor]]] | None = None
+        self._ahead: _Ahead | None = None
 
-    def read_ahead(self, folder: Path) -> None:
-        """Begin to read a checkpoint's weights in the background."""
-        if self._ahead is None or self._ahead[0] != folder:
-            self._ahead = (folder, self._pool.submit(read_weights, folder))
+    def read_ahead(self, folder: Path, architecture: Any, model: Any, convert: bool) -> None:
+        """Begin to read a checkpoint in the background, if `model` can take it and there is the memory for it.
 
-    def take(self, folder: Path) -> dict[str, torch.Tensor]:
-        """The weights of a checkpoint, waiting for them if they are being read."""
+        Args:
+            folder: the checkpoint.
+            architecture: of the module.
+            model: the module that its weights are for.
+            convert: see `copy_weights`.
+        """
+        if self._ahead is not None and self._ahead.folder == folder:
+            return
+        self.drop()
+        unwanted = threading.Event()
+        # What the module takes is noted here, as it is copied into in the other thread.
+        shapes = _shapes(model)
+
+        def read() -> tuple[Any, Weights] | None:
+            stamp = stamp_of(folder)
+            if architecture_of(folder) != architecture or not _fit(_headers(folder), shapes, convert):
+                return None
+            size = sum(path.stat().st_size for path in _files(folder))
+            if size > _SHARE_AHEAD * free_memory():
+                return None
+            weights = read_weights(folder, unwanted)
+            return None if weights is None else (stamp, weights)
+
+        self._ahead = _Ahead(folder, unwanted, self._pool.submit(read))
+
+    def take(self, folder: Path) -> Weights:
+        """The weights of a checkpoint as its files are now, waiting for them if they are being read.
+
+        Raises:
+            OSError, safetensors.SafetensorError: a file is missing or damaged.
+        """
+        if self._ahead is not None and self._ahead.folder == folder:
+            # What went wrong ahead of time may have been a file that was still being written: now it counts.
+            found = self._ahead.found.result() if self._ahead.found.exception() is None else None
+            if found is not None and found[0] == stamp_of(folder):
+                self._ahead = None
+                return found[1]
+            del found
+        self.drop()
+        weights = read_weights(folder)
+        assert weights is not None
+        return weights
+
+    def drop(self) -> bool:
+        """Let go of what was read ahead; whether there was anything. Returns when its memory is free."""
         ahead, self._ahead = self._ahead, None
-        if ahead is not None and ahead[0] == folder:
-            return ahead[1].result()
-        return read_weights(folder)
+        if ahead is None:
+            return False
+        ahead.unwanted.set()
+        ahead.found.exception()
+        return True
 
 
-def read_weights(folder: Path) -> dict[str, torch.Tensor]:
-    """Read all tensors of a checkpoint's safetensors files into memory, by name.
+def free_memory() -> int:
+    """Bytes of memory that this process can still take: of the machine, or of the container that it is in."""
+    free = int(psutil.virtual_memory().available)
+    group = Path("/sys/fs/cgroup")
+    try:
+        most = int((group / "memory.max").read_text())
+        used = int((group / "memory.current").read_text())
+        kept = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+    except (OSError, ValueError):
+        # No control group, or one without a limit.
+        return free
+    return max(0, min(free, most - used + int(kept.get("inactive_file", 0))))
+
+
+def read_weights(folder: Path, unwanted: threading.Event | None = None) -> Weights | None:
+    """Read all tensors of a checkpoint's safetensors files into memory, by name; None once they are unwanted.
 
     Raises:
         OSError, safetensors.SafetensorError: a file is missing or damaged.
     """
-    index = folder / "model.safetensors.index.json"
-    names = ["model.safetensors"]
-    if index.exists():
-        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
-    weights: dict[str, torch.Tensor] = {}
-    for name in names:
-        with safe_open(folder / name, framework="pt") as file:
+    weights: Weights = {}
+    for path in _files(folder):
+        with safe_open(path, framework="pt") as file:
             for key in file.keys():  # noqa: SIM118 - the file is no mapping
+                if unwanted is not None and unwanted.is_set():
+                    return None
                 # A copy, as the file is mapped and would be read only when it is used.
                 tensor = file.get_tensor(key).clone()
                 weights[key] = tensor.pin_memory() if torch.cuda.is_available() else tensor
     return weights
 
 
-def copy_weights(model: Any, weights: dict[str, torch.Tensor], convert: bool) -> bool:
+def _files(folder: Path) -> list[Path]:
+    index = folder / "model.safetensors.index.json"
+    names = ["model.safetensors"]
+    if index.exists():
+        names = sorted(set(json.loads(index.read_text(encoding="utf-8"))["weight_map"].values()))
+    return [folder / name for name in names]
+
+
+_Shapes = dict[str, tuple[tuple[int, ...], str]]
+
+
+def _headers(folder: Path) -> _Shapes:
+    """Shapes and precisions of a checkpoint's tensors, from the beginnings of its files alone."""
+    found: _Shapes = {}
+    for path in _files(folder):
+        with path.open("rb") as file:
+            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
+        found |= {
+            name: (tuple(one["shape"]), _PRECISIONS.get(one["dtype"], one["dtype"]))
+            for name, one in header.items()
+            if name != "__metadata__"
+        }
+    return found
+
+
+# As safetensors name them.
+_PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
+
+
+def _shapes(model: Any) -> _Shapes:
+    state: Weights = model.state_dict()
+    return {name: (tuple(one.shape), str(one.dtype).removeprefix("torch.")) for name, one in state.items()}
+
+
+def _fit(weights: _Shapes, state: _Shapes, convert: bool) -> bool:
+    """Whether a module has a place for each of a checkpoint's tensors."""
+    return all(
+        name in state and state[name][0] == shape and (convert or state[name][1] == precision)
+        for name, (shape, precision) in weights.items()
+    )
+
+
+def copy_weights(model: Any, weights: Weights, convert: bool) -> bool:
     """Copy weights into a model's parameters; False, with nothing changed, where they do not fit one to one.
 
     Args:
@@ -87,14 +218,13 @@ def copy_weights(model: Any, weights: dict[str, torch.Tensor], convert: bool) ->
         weights: a checkpoint's tensors under the names that they have in its files.
         convert: whether they may be of another precision than the parameters, as where a precision was asked for.
     """
-    state: dict[str, torch.Tensor] = model.state_dict()
-    fitting = all(
-        name in state and state[name].shape == tensor.shape and (convert or state[name].dtype == tensor.dtype)
-        for name, tensor in weights.items()
-    )
+    state: Weights = model.state_dict()
+    given = {name: (tuple(one.shape), str(one.dtype).removeprefix("torch.")) for name, one in weights.items()}
+    if not _fit(given, _shapes(model), convert):
+        return False
     # Tied parameters are in the file once; everything else must be in it.
-    written = {state[name].data_ptr() for name in weights if name in state}
-    if not fitting or any(tensor.data_ptr() not in written for tensor in state.values()):
+    written = {state[name].data_ptr() for name in weights}
+    if len(written) < len(weights) or any(one.data_ptr() not in written for one in state.values()):
         return False
     with torch.no_grad():
         for name, tensor in weights.items():

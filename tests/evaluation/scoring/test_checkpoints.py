@@ -4,6 +4,7 @@ import shutil
 
 import pytest
 import torch
+from safetensors.torch import load_file, save_file
 
 from predictor.evaluation.scoring import TreeLM
 from predictor.evaluation.scoring import cache as cache_module
@@ -39,6 +40,35 @@ def test_weights_taken_into_the_same_module_score_as_if_loaded_anew(folders, one
     assert lm.model is module
 
 
+def test_one_checkpoint_is_read_ahead_at_a_time_and_only_if_the_module_can_take_it(folders):
+    lm = TreeLM(pretrained=str(folders / "first"), device="cpu")
+    reader = lm._weights
+    lm.read_ahead(folders / "tied")
+    assert reader._ahead.found.result() is None
+    lm.read_ahead(folders / "second")
+    first = reader._ahead.found
+    lm.read_ahead(folders / "second")
+    assert reader._ahead.found is first
+    assert set(first.result()[1]) == set(lm.model.state_dict())
+    lm.read_ahead(folders / "tied_too")
+    assert reader._ahead.found is not first
+    assert lm.drop_ahead()
+    assert not lm.drop_ahead()
+    # What it holds already is not read again.
+    lm.read_ahead(folders / "first")
+    assert reader._ahead is None
+    assert lm.load_weights(folders / "first")
+
+
+def test_one_tensor_under_two_names_of_which_the_module_has_one_is_loaded_anew(folders, tmp_path):
+    lm = TreeLM(pretrained=str(folders / "tied"), device="cpu")
+    shutil.copytree(folders / "tied_too", tmp_path / "untied")
+    weights = load_file(tmp_path / "untied" / "model.safetensors")
+    weights["lm_head.weight"] = weights["transformer.wte.weight"] + 1
+    save_file(weights, tmp_path / "untied" / "model.safetensors", metadata={"format": "pt"})
+    assert not lm.load_weights(tmp_path / "untied")
+
+
 def test_half_precision_files_are_taken_where_a_precision_is_asked_for(folders, tmp_path):
     for name, seed in (("one", 5), ("two", 6)):
         model("llama", seed, torch.float16).save_pretrained(tmp_path / name)
@@ -57,6 +87,10 @@ def test_another_architecture_or_tokenizer_or_precision_is_refused_and_changes_n
     settings = tmp_path / "other" / "tokenizer_config.json"
     settings.write_text(settings.read_text().replace("<eos>", "the"))
     assert not lm.load_weights(tmp_path / "other")
+    for name in ("modeling_own.py", "chat_template.jinja"):
+        shutil.copytree(folders / "second", tmp_path / name)
+        (tmp_path / name / name).write_text("{{ 1 }}")
+        assert not lm.load_weights(tmp_path / name)
     half = model("llama", 4, torch.float16)
     half.config.dtype = torch.float32
     half.save_pretrained(tmp_path / "half")

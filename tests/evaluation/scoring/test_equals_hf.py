@@ -2,15 +2,31 @@
 
 import logging
 import sys
+from collections import defaultdict
+from functools import cache
+from itertools import compress
 from pathlib import Path
 
 import pytest
 import torch
+import transformers
 from lm_eval.models.huggingface import HFLM
 
-from predictor.evaluation.scoring import TreeLM
+from predictor.evaluation.harness import Harness
+from predictor.evaluation.scoring import TreeLM, probe
 from predictor.evaluation.scoring.encoding import encode_pairs
-from tests.evaluation.scoring.small import TREES, awkward_pairs, model, requests, text, tokenizer
+from predictor.evaluation.suites import load_suite
+from predictor.project import Scoring
+from tests.evaluation.scoring.small import (
+    COMMON,
+    TREES,
+    VOCABULARY,
+    awkward_pairs,
+    model,
+    requests,
+    text,
+    tokenizer,
+)
 
 ROOT = Path(__file__).parents[3]
 DATASETS = ROOT.parent / "shared" / "datasets"
@@ -67,6 +83,28 @@ def test_greedy_answers(both):
     assert tree.generate_until(asked) == hf.generate_until(asked, disable_tqdm=True)
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"max_new_tokens": 3},
+        {"min_new_tokens": 6},
+        {"repetition_penalty": 3.0},
+        {"do_sample": True, "temperature": 0.5},
+    ],
+    ids=lambda settings: next(iter(settings)),
+)
+def test_answers_follow_the_generation_settings_of_a_checkpoint(settings):
+    tree, hf = pair_of("llama")
+    hf.batch_size_per_gpu = 1
+    asked = [(text(count, seed=count), {"until": [], "max_gen_toks": 8, "do_sample": False}) for count in (3, 9, 20)]
+    plain = tree.generate_until(requests("generate_until", asked))
+    # The end of text is what would come first, so that a shortest answer shows.
+    tree.model.generation_config.eos_token_id = hf.tok_encode(plain[0])[:1]
+    tree.model.generation_config.update(**settings)
+    ours, theirs = (lm.generate_until(requests("generate_until", asked), disable_tqdm=True) for lm in (tree, hf))
+    assert ours == theirs != plain
+
+
 def test_encoding_is_that_of_hf(llamas):
     tree, hf = llamas
     pairs = [pair for pair in awkward_pairs() if pair[0]]
@@ -74,30 +112,63 @@ def test_encoding_is_that_of_hf(llamas):
         assert (context.tolist(), continuation.tolist()) == hf._encode_pair(*pair)
 
 
-@pytest.mark.parametrize("name", ["mmlu", "hellaswag-10-fixed", "hellaswag-10", "arc-challenge", "arc-easy"])
-def test_samples_of_real_data_sets(both, name):
-    compare_on_real_items(both, name)
-
-
-@pytest.mark.parametrize("name", ["hellaswag-0", "openbookqa", "winogrande"])
-def test_samples_of_further_real_data_sets(llamas, name):
-    compare_on_real_items(llamas, name)
-
-
-def compare_on_real_items(both, name):
-    if not DATASETS.is_dir():
-        pytest.skip("the data sets are not beside this checkout (../shared/datasets)")
+@cache
+def real_items(name):
     sys.path.insert(0, str(ROOT / "benchmarks" / "speed"))
     try:
         from scoring_items import workloads
     finally:
         sys.path.pop(0)
+    return workloads(DATASETS, 0.01)[name]().items[:3]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "mmlu",
+        "hellaswag-10-fixed",
+        "hellaswag-10",
+        "hellaswag-0",
+        "arc-challenge",
+        "arc-easy",
+        "openbookqa",
+        "winogrande",
+    ],
+)
+def test_samples_of_real_data_sets(both, name):
+    if not DATASETS.is_dir():
+        pytest.skip("the data sets are not beside this checkout (../shared/datasets)")
     tree, hf = both
-    items = workloads(DATASETS, 0.01)[name]().items[:3]
+    items = real_items(name)
     asked = requests("loglikelihood", [pair for item in items for pair in item])
     # Their prompts are longer than these models' context, and so cut on the left; one that fits is added.
     asked += requests("loglikelihood", [(context[-600:], answer) for context, answer in items[0]])
     assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
+
+
+@pytest.fixture(scope="module")
+def tiny_requests():
+    """Some requests of every task of the tiny ladder, by kind."""
+    harness = Harness(Scoring(device="cpu"))
+    asked = defaultdict(list)
+    for entry in load_suite("tiny").tasks.values():
+        for task in harness.load_task(entry).tasks.values():
+            task.build_all_requests(limit=4, rank=0, world_size=1)
+            for request in task.instances:
+                asked[request.request_type] += [request] * request.repeats
+    return asked
+
+
+def test_every_task_of_the_tiny_ladder(both, tiny_requests):
+    assert set(tiny_requests) == {"loglikelihood", "loglikelihood_rolling", "generate_until"}
+    ours, theirs = (
+        {kind: getattr(lm, kind)(asked, disable_tqdm=True) for kind, asked in tiny_requests.items()} for lm in both
+    )
+    assert largest_difference(ours["loglikelihood"], theirs["loglikelihood"]) < 1e-4
+    assert ours["loglikelihood_rolling"] == pytest.approx(theirs["loglikelihood_rolling"], abs=1e-3, rel=1e-7)
+    greedy = [not request.args[1].get("do_sample") for request in tiny_requests["generate_until"]]
+    said = [list(compress(answers["generate_until"], greedy)) for answers in (ours, theirs)]
+    assert said[0] == said[1]
 
 
 def test_an_answer_that_begins_inside_another_one(llamas):
@@ -148,9 +219,10 @@ def test_out_of_memory_halves_the_rows_and_goes_on(llamas, caplog):
     assert largest_difference(found, expected) < 1e-4
 
 
-def test_bfloat16_is_no_further_from_float32_than_hf(llamas):
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16], ids=str)
+def test_half_precision_is_no_further_from_float32_than_hf(llamas, dtype):
     exact, _ = llamas
-    tree, hf = pair_of("llama", dtype=torch.bfloat16)
+    tree, hf = pair_of("llama", dtype=dtype)
     assert tree.why_hf is None
     asked = requests("loglikelihood", awkward_pairs()[:40])
     truth = [value for value, _ in exact.loglikelihood(asked)]
@@ -163,7 +235,7 @@ def test_bfloat16_is_no_further_from_float32_than_hf(llamas):
 
 @pytest.mark.parametrize(
     ("architecture", "reason"),
-    [("bloom", "bloom is scored by lm-eval's hf"), ("mamba", "mamba"), ("gemma2", "its attention takes softcap")],
+    [("bloom", "bloom is scored by lm-eval's hf"), ("mamba", "mamba"), ("gemma2", "final_logit_softcapping")],
 )
 def test_what_cannot_be_a_tree_is_scored_by_hf_and_said_in_a_line(architecture, reason, caplog):
     with caplog.at_level(logging.WARNING, logger="predictor"):
@@ -173,6 +245,67 @@ def test_what_cannot_be_a_tree_is_scored_by_hf_and_said_in_a_line(architecture, 
     asked = requests("loglikelihood", awkward_pairs()[:8])
     assert largest_difference(tree.loglikelihood(asked), hf.loglikelihood(asked, disable_tqdm=True)) < 1e-4
     assert tree.forward.work.tokens == 0
+
+
+def save(folder, made):
+    made.save_pretrained(folder)
+    tokenizer().save_pretrained(folder)
+    return str(folder)
+
+
+def test_a_model_that_has_learnt_nothing_says_nothing_of_later_checkpoints(tmp_path):
+    # Their attention cannot take a tree; it counts for nothing yet in the first one, and any mask scores the same.
+    config = transformers.GPTNeoConfig(
+        hidden_size=32,
+        num_layers=2,
+        num_heads=4,
+        attention_types=[[["global", "local"], 1]],
+        vocab_size=VOCABULARY,
+        bos_token_id=0,
+        eos_token_id=0,
+    )
+    torch.manual_seed(0)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    trained = save(tmp_path / "trained", made)
+    for name, parameter in made.named_parameters():
+        if "out_proj" in name:
+            torch.nn.init.zeros_(parameter)
+    tree = TreeLM(pretrained=save(tmp_path / "new", made), device="cpu")
+    assert tree.why_hf is None
+    assert tree.load_weights(trained)
+    assert "differ" in tree.why_hf
+    asked = requests("loglikelihood", awkward_pairs()[:8])
+    hf = HFLM(pretrained=trained, device="cpu")
+    assert tree.loglikelihood(asked) == hf.loglikelihood(asked, disable_tqdm=True)
+
+
+@pytest.mark.parametrize("said", [True, False], ids=["said in its configuration", "not said"])
+def test_changes_to_logits_are_noticed_while_logits_are_small(said, monkeypatch):
+    config = transformers.Gemma2Config(
+        **COMMON,
+        num_key_value_heads=2,
+        head_dim=8,
+        attn_logit_softcapping=None,
+        final_logit_softcapping=30.0,
+        sliding_window=4096,
+        vocab_size=VOCABULARY,
+    )
+    torch.manual_seed(0)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    if not said:
+        monkeypatch.setattr(probe, "_OF_LOGITS", {})
+    assert "logits" in TreeLM(pretrained=made, tokenizer=tokenizer()).why_hf
+
+
+@pytest.mark.parametrize("nested", [False, True], ids=["of all layers", "of one kind of layer"])
+def test_positions_that_depend_on_the_batch_are_left_to_hf(nested):
+    # Only sequences longer than those that are probed would show it.
+    dynamic = {"rope_type": "dynamic", "factor": 2.0, "rope_theta": 10_000.0}
+    each = {"full_attention": dynamic, "sliding_attention": {"rope_type": "default", "rope_theta": 10_000.0}}
+    kind = transformers.Gemma3TextConfig if nested else transformers.LlamaConfig
+    config = kind(**COMMON, head_dim=8, rope_parameters=each if nested else dynamic, vocab_size=VOCABULARY)
+    made = transformers.AutoModelForCausalLM.from_config(config).eval()
+    assert "positions (dynamic)" in TreeLM(pretrained=made, tokenizer=tokenizer()).why_hf
 
 
 def test_sequences_longer_than_a_sliding_window_are_scored_by_hf(caplog):
