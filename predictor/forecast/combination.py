@@ -62,6 +62,10 @@ def weighted_median(values: Array, weights: Array) -> Array:
     return np.asarray(low + np.clip(share, 0.0, 1.0) * (high - low))
 
 
+# The same squared, at distance one.
+_DEFAULT_UNIT = float(_DEFAULT_ERROR / distance(2.0)) ** 2
+
+
 @dataclass(frozen=True)
 class Combination:
     """What the backtest says of each method and series; made by `Combination.of`.
@@ -93,7 +97,7 @@ class Combination:
             names,
             accepted,
             unit,
-            np.full(count, (_DEFAULT_ERROR / 2) ** 2),
+            np.full(count, _DEFAULT_UNIT),
             np.full(count, np.nan),
             np.zeros(count, dtype=np.intp),
             {level: normal for level, (normal, _, _) in _QUANTILES.items()},
@@ -154,7 +158,7 @@ class Combination:
 
 def _unit_errors(record: pd.DataFrame, names: tuple[str, ...], count: int) -> Array:
     if record.empty:
-        return np.full((count, len(names)), (_DEFAULT_ERROR / 2) ** 2)
+        return np.full((count, len(names)), _DEFAULT_UNIT)
     far = distance(record["ratio"].to_numpy(float))
     table = record.assign(unit=((record["forecast"] - record["truth"]) / far) ** 2)
     per_hold_out = table.groupby(["method", "series", "hold_out"])["unit"].mean()
