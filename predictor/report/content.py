@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +12,9 @@ import pandas as pd
 from markupsafe import Markup
 
 from predictor.difficulty import ClusterAnalysis
-from predictor.forecast import METHODS, Forecast, Forecaster, TaskForecast
+from predictor.forecast import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
+from predictor.forecast.panel import Panel
+from predictor.report.coverage import Held, list_coverage
 from predictor.report.evidence import (
     COMBINATION,
     Errors,
@@ -25,7 +27,14 @@ from predictor.report.evidence import (
     rows_by_trust,
     with_combination,
 )
-from predictor.report.figures import backtest_figure, benchmark_figure, clusters_figure, interval_bar
+from predictor.report.figures import (
+    backtest_figure,
+    benchmark_figure,
+    clusters_figure,
+    coverage_figure,
+    interval_bar,
+)
+from predictor.report.loss_laws import LossLaw
 from predictor.report.sensitivity import FACTORS, forecast_grid
 from predictor.report.wording import NOT_FORECASTABLE, compute, grade_letters, interval, percent, shots, times
 
@@ -49,6 +58,8 @@ class Benchmark:
     Attributes:
         anchor: its id in the page.
         forecast: the numbers.
+        row: number of its series in the panel.
+        curve: the forecast along models from the smallest run to the target.
         firm: whether a forecast is given.
         setting: few-shot count and metric.
         caption: the figure in words.
@@ -62,6 +73,8 @@ class Benchmark:
 
     anchor: str
     forecast: TaskForecast
+    row: int
+    curve: Curve
     firm: bool
     setting: str
     caption: str
@@ -92,7 +105,13 @@ class Report:
         tested: forecast against truth of the held-out runs, drawn, or None where none could be held out.
         factors: factors of the target's parameters and tokens of the what-if.
         what_if: by factor of parameters, by factor of tokens, in the order of the page: median and 80 % interval.
+        laws: of the held-out losses; None where nobody asked for them.
+        coverage: how often the intervals of whole forecasts held the truth, by distance, all of them last; None where
+            that was not measured.
+        covered: the same, drawn, or None.
         command: what makes the report again, or empty.
+        panel: the observations.
+        history: the backtest with the combination, as of `with_combination`.
     """
 
     forecast: Forecast
@@ -109,7 +128,12 @@ class Report:
     tested: dict[str, Any] | None
     factors: tuple[float, ...]
     what_if: list[list[list[list[float] | None]]]
+    laws: tuple[LossLaw, ...] | None
+    coverage: tuple[Held, ...] | None
+    covered: dict[str, Any] | None
     command: str
+    panel: Panel
+    history: pd.DataFrame
 
     @property
     def benchmarks(self) -> tuple[Benchmark, ...]:
@@ -123,9 +147,22 @@ def build_report(
     tokens: float,
     command: str = "",
     clusters: Mapping[str, ClusterAnalysis] | None = None,
+    laws: Sequence[LossLaw] | None = None,
+    record: TrackRecord | None = None,
 ) -> Report:
-    """Forecast a target and collect what a reader needs to judge it; `clusters` are those of the tasks' items."""
+    """Forecast a target and collect what a reader needs to judge it.
+
+    Args:
+        forecaster: from `predictor.forecast.fit_forecaster`.
+        params: the target's parameters N, counted as in the results table.
+        tokens: its training tokens D.
+        command: what a reader can run to make the report again; shown as it is.
+        clusters: task -> the clusters of its items, whose curves are drawn beside its forecast.
+        laws: of the held-out losses, from `fit_loss_laws`.
+        record: whole forecasts of held-out runs, from `predictor.forecast.track_record`: how often intervals held.
+    """
     items = clusters or {}
+    coverage = list_coverage(record) if record is not None else None
     forecast = forecaster.predict(params, tokens)
     curves = forecaster.curves(params, tokens)
     history = with_combination(forecaster)
@@ -141,6 +178,8 @@ def build_report(
             Benchmark(
                 anchor=f"benchmark-{position + 1}",
                 forecast=one,
+                row=row,
+                curve=curves[index],
                 firm=one.grade != NOT_FORECASTABLE,
                 setting=" · ".join(part for part in (shots(one.num_fewshot), one.metric) if part),
                 caption=_caption(forecaster, row, one, forecast),
@@ -175,7 +214,13 @@ def build_report(
         what_if=[
             [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
         ],
+        laws=None if laws is None else tuple(laws),
+        coverage=coverage,
+        # One band alone shows nothing that the table does not.
+        covered=coverage_figure(coverage[:-1]) if coverage is not None and len(coverage) > 2 else None,
         command=command,
+        panel=forecaster.panel,
+        history=history,
     )
 
 
