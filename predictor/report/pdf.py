@@ -7,6 +7,7 @@ WeasyPrint would need Pango, and printing the HTML page a browser.
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -38,7 +39,7 @@ if TYPE_CHECKING:
 _HALF = (3.45, 2.2)
 _SQUARE = (3.45, 3.1)
 _TYPE = 6.5
-_ASIDE = 8.0
+_BREAK = "\\1\N{ZERO WIDTH SPACE}"
 
 
 def require_paper() -> None:
@@ -297,7 +298,8 @@ def _record(sheet: Sheet, report: Report) -> None:
 
 
 def _name(one: Benchmark) -> str:
-    return f"{one.forecast.task}\n{one.setting}"
+    # A long name breaks after its underscores and dashes, rather than anywhere.
+    return f"{re.sub('([_-])', _BREAK, one.forecast.task)}\n{one.setting}"
 
 
 def _errors(one: Errors) -> Sequence[str]:

@@ -87,10 +87,11 @@ class Sheet:
     def notice(self, text: str) -> None:
         """Write what has to be known first, on a coloured ground."""
         pages = self.pages
-        pages.set_fill_color(*_NOTICE)
         pages.set_font(_FONT, size=_BODY)
         pages.set_text_color(LIGHT["ink"])
-        pages.multi_cell(0, 4.2, text, fill=True, padding=(1, 2), new_x="LMARGIN", new_y="NEXT")
+        # Tables would be filled with the colour too.
+        with pages.local_context(fill_color=_NOTICE):
+            pages.multi_cell(0, 4.2, text, fill=True, padding=(1, 2), new_x="LMARGIN", new_y="NEXT")
         pages.ln(1.5)
 
     def heading(self, text: str) -> None:
@@ -142,7 +143,7 @@ class Sheet:
             borders_layout=TableBordersLayout.HORIZONTAL_LINES,
             headings_style=FontFace(color=LIGHT["quiet"], size_pt=_SMALL),
             line_height=3.4,
-            padding=(0.9, 1.2, 0.9, 0),
+            padding=(0.9, 2.4, 0.9, 0),
         ) as table:
             table.row(list(heads))
             for cells in rows:

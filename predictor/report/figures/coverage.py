@@ -43,9 +43,7 @@ def coverage_figure(bands: Sequence[Held]) -> dict[str, Any]:
         )
     lowest = min([60.0, *(100 * min(one.inside.values()) - 5 for one in bands)])
     layout = base_layout()
-    layout["xaxis"] = log_axis(
-        np.append(x, [0.9 * x.min(), 1.1 * x.max()]), "compute over the fitted runs"
-    )
+    layout["xaxis"] = log_axis(np.append(x, [0.9 * x.min(), 1.1 * x.max()]), "compute over the fitted runs")
     layout["yaxis"] = axis(range=[round(lowest, 1), 101.0], ticksuffix=" %", nticks=6)
     layout["shapes"] = shapes
     return {"data": traces, "layout": layout}
