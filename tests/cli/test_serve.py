@@ -1,9 +1,12 @@
 import os
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 from urllib.request import urlopen
+
+from predictor.cli.serve import _listen
 
 
 def test_it_prints_an_address_that_answers_and_ends_on_an_interrupt(ladder_folder):
@@ -25,3 +28,9 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder, tmp_path):
     assert "does not exist" in refused("serve", "--results", tmp_path / "gone")
     assert "the token is empty" in refused("serve", "--results", ladder_folder, "--token", " ")
     assert "cannot be listened at" in refused("serve", "--results", ladder_folder, "--host", "203.0.113.1")
+
+
+def test_answers_are_sent_at_once():
+    # asyncio turns Nagle's algorithm off for sockets that say that they are TCP.
+    with _listen("127.0.0.1", 0) as sock:
+        assert sock.proto == socket.IPPROTO_TCP
