@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import gc
 import secrets
+import signal
 import socket
+import sys
 from pathlib import Path
 
 import click
@@ -68,6 +70,8 @@ def command(results: Path, host: str, port: int, token: str | None, every: float
     address = f"http://{shown}:{sock.getsockname()[1]}/"
     click.echo(f"{address}?token={token}" if token else address)
     click.echo("Ctrl-C ends it", err=True)
+    # uvicorn passes on the signal that ended it, and the processes beside it have to be ended first.
+    signal.signal(signal.SIGTERM, lambda number, frame: sys.exit(0))
     try:
         server.run(sockets=[sock])
     finally:

@@ -6,19 +6,23 @@ import sys
 from pathlib import Path
 from urllib.request import urlopen
 
+import pytest
+
 from predictor.cli.serve import _listen
 
 
-def test_it_prints_an_address_that_answers_and_ends_on_an_interrupt(ladder_folder):
+@pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
+def test_it_prints_an_address_that_answers_and_ends_cleanly(ladder_folder, ending):
     command = [Path(sys.executable).with_name("predictor"), "serve", "--results", ladder_folder, "--port", "0"]
-    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, env=os.environ)
+    server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ)
     try:
         address = server.stdout.readline().strip()
         assert address.startswith("http://127.0.0.1:")
         with urlopen(address, timeout=30) as page:
             assert "run-1e+08" in page.read().decode()
-        server.send_signal(signal.SIGINT)
+        server.send_signal(ending)
         assert server.wait(timeout=30) in (0, 130, -signal.SIGINT)
+        assert "leaked" not in server.stderr.read()
     finally:
         server.kill()
         server.communicate()
