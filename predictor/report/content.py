@@ -21,6 +21,7 @@ from predictor.report.evidence import (
     HoldOut,
     Run,
     errors_by_method,
+    errors_by_series,
     list_hold_outs,
     list_runs,
     list_warnings,
@@ -169,11 +170,11 @@ def build_report(
     hold_outs = list_hold_outs(history)
     runs = list_runs(forecaster)
     order = sorted(range(len(curves)), key=lambda i: _place(forecast.forecasts[i]))
-    by_series = dict(list(history.groupby("series")))
+    by_series = errors_by_series(history, hold_outs)
     benchmarks = []
     for position, index in enumerate(order):
         one, row = forecast.forecasts[index], forecaster.rows[index]
-        errors = errors_by_method(by_series[row], hold_outs) if row in by_series else []
+        errors = by_series.get(row, [])
         benchmarks.append(
             Benchmark(
                 anchor=f"benchmark-{position + 1}",
