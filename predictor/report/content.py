@@ -14,7 +14,7 @@ from markupsafe import Markup
 from predictor.difficulty import ClusterAnalysis
 from predictor.forecast import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
 from predictor.forecast.panel import Panel
-from predictor.report.coverage import Held, list_coverage
+from predictor.report.coverage import Held, list_coverage, warn_of_coverage
 from predictor.report.evidence import (
     COMBINATION,
     Errors,
@@ -197,10 +197,13 @@ def build_report(
         (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
         for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
     ]
+    ratio = forecast.target.flops / float(forecaster.panel.flops.max())
+    seldom = warn_of_coverage(coverage, ratio) if coverage is not None else None
+    warnings = [*list_warnings(forecaster, forecast), *([seldom] if seldom else [])]
     tally = Counter(one.grade for one in forecast.forecasts)
     return Report(
         forecast=forecast,
-        ratio=forecast.target.flops / float(forecaster.panel.flops.max()),
+        ratio=ratio,
         firm=tuple(one for one in benchmarks if one.firm),
         unsure=tuple(one for one in benchmarks if not one.firm),
         grades={letter: tally[letter] for letter in grade_letters()},
@@ -209,7 +212,7 @@ def build_report(
         hold_outs=tuple(hold_outs),
         backtest=tuple((heading, errors) for heading, errors in backtest if errors),
         common=_common(forecast),
-        warnings=tuple(list_warnings(forecaster, forecast)),
+        warnings=tuple(warnings),
         tested=_tested(forecaster, history, set(firm)),
         factors=FACTORS,
         what_if=[

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from predictor.forecast import TrackRecord
+
+# Fewer forecasts than this say little of how often intervals hold.
+_ENOUGH = 20
+# An 80 % interval that held less often than this is to be spoken of first.
+_SELDOM = 0.7
 
 
 @dataclass(frozen=True)
@@ -48,4 +54,23 @@ def list_coverage(record: TrackRecord) -> tuple[Held, ...]:
             noise_floor=one["noise_floor"],
         )
         for one in record.by_distance()
+    )
+
+
+def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
+    """Say where intervals held far too seldom at about the target's distance; None where they did not.
+
+    Args:
+        coverage: from `list_coverage`.
+        ratio: the target's compute over that of the largest run.
+    """
+    bands = [one for one in coverage[:-1] if one.forecasts >= _ENOUGH]
+    if not bands:
+        return None
+    near = min(bands, key=lambda one: abs(np.log(one.ratio / max(ratio, 1.0))))
+    if near.inside["80"] >= _SELDOM:
+        return None
+    return (
+        f"Of held-out runs at about this distance ({near.band} the compute of the fitted ones) the 80 % intervals held "
+        f"{100 * near.inside['80']:.0f} % of the scores: take the intervals for too narrow."
     )
