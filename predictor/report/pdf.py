@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 _HALF = (3.45, 2.2)
 _SQUARE = (3.45, 3.1)
 _TYPE = 6.5
+# Millimetres of a heading, a paragraph and a line of figures.
+_WITH_FIGURES = 120.0
 _BREAK = "\\1\N{ZERO WIDTH SPACE}"
 
 
@@ -167,7 +169,7 @@ def _what_if(sheet: Sheet, report: Report) -> None:
 
 
 def _figures(sheet: Sheet, report: Report, done: Callable[[str], None]) -> None:
-    sheet.heading("Figures")
+    sheet.heading("Figures", room=_WITH_FIGURES)
     sheet.text(
         "Scores against training compute. Dots are runs, ± one standard error; the line is the fitted curve, shaded "
         "its 80 % band; the diamond is the target with its 80 % (thick) and 95 % interval (thin); the dashed line is "
@@ -221,7 +223,7 @@ def _laws(sheet: Sheet, report: Report, done: Callable[[str], None]) -> None:
 
 
 def _backtest(sheet: Sheet, report: Report) -> None:
-    sheet.heading("Backtest")
+    sheet.heading("Backtest", room=_WITH_FIGURES)
     if not report.backtest:
         sheet.text("There are too few runs to hold any out. Weights and intervals rest on general expectations.")
         return

@@ -94,11 +94,15 @@ class Sheet:
             pages.multi_cell(0, 4.2, text, fill=True, padding=(1, 2), new_x="LMARGIN", new_y="NEXT")
         pages.ln(1.5)
 
-    def heading(self, text: str) -> None:
-        """Begin a part; it shows in the outline of the document."""
+    def heading(self, text: str, room: float = 40.0) -> None:
+        """Begin a part; it shows in the outline of the document.
+
+        Args:
+            text: its heading.
+            room: millimetres that it needs with what must stay beside it; a new page where there are fewer.
+        """
         pages = self.pages
-        # A heading stays with what follows it.
-        if pages.will_page_break(40):
+        if pages.will_page_break(room):
             pages.add_page()
         pages.ln(4)
         pages.start_section(text)
