@@ -19,7 +19,7 @@ ALLOWED = {
     "difficulty": {"results", "fitting", "laws"},
     "forecast": {"results", "fitting", "laws", "difficulty"},
     "serve": {"results", "forecast", "report"},
-    "report": {"results", "forecast", "difficulty"},
+    "report": {"results", "laws", "fitting", "forecast", "difficulty"},
     "ladder": set(),
 }
 SHARED = {"errors", "quantity", "config_file", "redaction", "__version__"}

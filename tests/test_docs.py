@@ -80,7 +80,11 @@ def test_links_lead_to_files_that_exist(page):
             predictor.forecast.trajectory,
             {"Alarm", "Band", "RunTrack", "SeriesTrack", "Signal", "TrackedSeries", "track"},
         ),
-        (predictor.report, {"check_destination", "track_to_json", "write_report", "write_track"}),
+        (
+            predictor.report,
+            {"LossLaw", "Report", "build_report", "check_destination", "fit_loss_laws", "track_to_json"}
+            | {"write_figures", "write_html", "write_pdf", "write_report", "write_tables", "write_track"},
+        ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),
 )

@@ -1,14 +1,21 @@
-"""`predictor report`: forecasts of every benchmark as one HTML file."""
+"""`predictor report`: forecasts of every benchmark as one HTML file, on paper, as figures and as tables."""
 
 from __future__ import annotations
 
 import shlex
+from functools import partial
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.options import TaskList, results_option, target_options
+from predictor.errors import ForecastError, InputError
 from predictor.quantity import format_quantity, parse_quantity
+
+if TYPE_CHECKING:
+    from predictor.forecast import TrackRecord
+    from predictor.results import Results
 
 
 @click.command()
@@ -17,7 +24,24 @@ from predictor.quantity import format_quantity, parse_quantity
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to report on (default: all).")
 @click.option("--clusters", is_flag=True, help="Draw the clusters of the benchmarks' items, where items were kept.")
 @click.option(
-    "--out", type=click.Path(path_type=Path), required=True, metavar="report.html", help="The HTML file to write."
+    "--coverage/--no-coverage",
+    default=True,
+    help="Measure how often the intervals hold, by fitting everything anew without the largest runs (default: yes).",
+)
+@click.option("--out", type=click.Path(path_type=Path), metavar="report.html", help="The HTML file to write.")
+@click.option("--pdf", type=click.Path(path_type=Path), metavar="report.pdf", help="A paper version to write.")
+@click.option(
+    "--figures",
+    type=click.Path(path_type=Path),
+    metavar="DIR",
+    help="A folder for every figure as SVG, PDF and PNG; made where it is missing.",
+)
+@click.option(
+    "--csv",
+    "tables",
+    type=click.Path(path_type=Path),
+    metavar="PATH|DIR",
+    help="A folder for all tables, made where it is missing, or a .csv file for the forecasts alone.",
 )
 def command(
     results: Path,
@@ -28,12 +52,17 @@ def command(
     seed: int,
     tasks: tuple[str, ...] | None,
     clusters: bool,
-    out: Path,
+    coverage: bool,
+    out: Path | None,
+    pdf: Path | None,
+    figures: Path | None,
+    tables: Path | None,
 ) -> None:
     """Write a report about the scores of a model that has not been trained.
 
-    One HTML file that opens offline: the forecasts with their intervals and grades, a figure per benchmark, the
-    backtest and everything else they rest on.
+    One HTML file that opens offline: the forecasts with their intervals and grades, a figure per benchmark, the laws of
+    the held-out losses, the backtest and everything else they rest on. The same on paper, its figures and its tables
+    on demand; no browser is needed for any of them.
 
     \b
     Examples:
@@ -41,18 +70,82 @@ def command(
       predictor report --results evals.parquet --family base --params 7e9 --tokens 1.4T --out report.html
       predictor report --results evals.csv --params 7B --tokens 300B --tasks arc_easy,piqa --out report.html
       predictor report --results store/ --params 7B --tokens 300B --clusters --out report.html
+      predictor report --results store/ --params 7B --tokens 300B --pdf report.pdf --figures figures/ --csv tables/
     """
+    _check(results, out, pdf, figures, tables)
+    from predictor.cli.console import progress
     from predictor.difficulty import analyse_tasks
     from predictor.forecast import fit_forecaster
-    from predictor.report import check_destination, write_report
+    from predictor.report import build_report, fit_loss_laws, write_figures, write_html, write_pdf, write_tables
     from predictor.results import read_results
 
-    check_destination(out)
-    results_table = read_results(results)
-    forecaster = fit_forecaster(results_table, family=family, tasks=tasks, method=method, seed=seed)
-    line = _command_line(results, params, tokens, family, method, seed, tasks, clusters)
-    items = analyse_tasks(results_table, forecaster.panel.family, tasks) if clusters else None
-    path = write_report(forecaster, params, tokens, out, command=line, clusters=items)
+    table = read_results(results)
+    forecaster = fit_forecaster(table, family=family, tasks=tasks, method=method, seed=seed)
+    chosen = forecaster.panel.family
+    # Coverage is of the combination: a single method's intervals would be others.
+    record = _record(table, chosen, tasks, seed) if coverage and method == "auto" else None
+    report = build_report(
+        forecaster,
+        params,
+        tokens,
+        command=_command_line(results, params, tokens, family, method, seed, tasks, clusters, coverage),
+        clusters=analyse_tasks(table, chosen, tasks) if clusters else None,
+        laws=fit_loss_laws(table, chosen, params, tokens),
+        record=record,
+    )
+    if out is not None:
+        _say(write_html(report, out))
+    if tables is not None:
+        write_tables(report, tables)
+        _say(tables)
+    if pdf is not None:
+        _say(write_pdf(report, pdf, partial(progress, "Drawing")))
+    if figures is not None:
+        write_figures(report, figures, partial(progress, "Drawing"))
+        _say(figures)
+
+
+def _check(results: Path, out: Path | None, pdf: Path | None, figures: Path | None, tables: Path | None) -> None:
+    """Say what cannot be written before the work of fitting, not after it."""
+    from predictor.report.destination import check_apart, check_destination, check_folder
+    from predictor.report.figures.static import require_matplotlib
+    from predictor.report.pdf import require_paper
+    from predictor.report.tables import names_file
+
+    if out is None and pdf is None and figures is None and tables is None:
+        raise InputError(
+            "nothing is to be written", "name a file with --out or --pdf, or a folder with --figures or --csv"
+        )
+    one_table = tables if tables is not None and names_file(tables) else None
+    named = {"--out": out, "--pdf": pdf, "--csv": one_table}
+    files = {option: path for option, path in named.items() if path is not None}
+    for option, path in files.items():
+        check_destination(path, option)
+    if pdf is not None:
+        require_paper()
+    if figures is not None:
+        require_matplotlib()
+        check_folder(figures, "--figures")
+    if tables is not None and one_table is None:
+        check_folder(tables, "--csv")
+    check_apart(files, results, [folder for folder in (figures, tables) if folder is not None and folder != one_table])
+
+
+def _record(table: Results, family: str, tasks: tuple[str, ...] | None, seed: int) -> TrackRecord | None:
+    """Measure coverage where there are runs enough to hold some out."""
+    from predictor.cli.console import progress
+    from predictor.forecast import track_record
+
+    try:
+        return track_record(
+            table, family=family, tasks=tasks, seed=seed, progress=lambda total: progress("Holding out", total)
+        )
+    except ForecastError:
+        # The report says that nothing could be held out.
+        return None
+
+
+def _say(path: Path) -> None:
     click.echo(f"written to {path}", err=True)
 
 
@@ -65,6 +158,7 @@ def _command_line(
     seed: int,
     tasks: tuple[str, ...] | None,
     clusters: bool,
+    coverage: bool,
 ) -> str:
     """Write the command that makes the report again; where it was written to is no part of what it says."""
     words = ["predictor", "report", "--results", str(results)]
@@ -74,6 +168,7 @@ def _command_line(
     if tasks is not None:
         words += ["--tasks", ",".join(tasks)]
     words += ["--clusters"] if clusters else []
+    words += [] if coverage else ["--no-coverage"]
     words += ["--method", method, "--seed", str(seed), "--out", "report.html"]
     return shlex.join(words)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -94,6 +95,19 @@ class Forecaster:
         low, high = np.clip(medians - width, 0, 1), np.clip(medians + width, 0, 1)
         return [Curve(6 * sizes * lengths, medians[i], low[i], high[i]) for i in range(len(self.rows))]
 
+    @cached_property
+    def _ends(self) -> dict[int, tuple[int, float, str | None]]:
+        """Judge each series once for all targets, as none enters.
+
+        Number of a series -> scored runs, score of the one of most compute, why it cannot be forecast.
+        """
+        found = {}
+        for row in self.rows:
+            score, stderr, compute = scores_by_run(self.panel, row)
+            obstacle = not_forecastable(score, stderr, compute, self.panel.series[row].chance)
+            found[row] = score.size, float(score[np.argmax(compute)]), obstacle
+        return found
+
     def _ratio(self, target: Target) -> Array:
         """Compute of the target over that of the largest run scored on each series, shape (series,)."""
         scored = np.where(np.isfinite(self.panel.score), self.panel.flops, 0.0).max(axis=1)
@@ -149,12 +163,12 @@ class Forecaster:
         names = self.combination.names
         medians = {names[place]: float(values[place]) for place in used}
         heavy = [float(values[place]) for place in used if weights[place] >= _HEAVY]
-        score, stderr, compute = scores_by_run(self.panel, row)
+        runs, largest, obstacle = self._ends[row]
         tests, error = int(self.combination.tests[row]), float(self.combination.backtest_error[row])
         letter, why = grade(
             half_width=quantiles["80"] * spread,
-            obstacle=not_forecastable(score, stderr, compute, series.chance),
-            runs=score.size,
+            obstacle=obstacle,
+            runs=runs,
             ratio=ratio,
             disagreement=max(heavy) - min(heavy),
             error=error,
@@ -172,7 +186,7 @@ class Forecaster:
             methods={names[place]: float(weights[place]) for place in used},
             by_method=medians,
             refused={name: reasons[row] for name, reasons in self.refusals.items() if row in reasons},
-            largest=float(score[np.argmax(compute)]),
+            largest=largest,
             backtest_error=error if tests else None,
         )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,20 +12,30 @@ import pandas as pd
 from markupsafe import Markup
 
 from predictor.difficulty import ClusterAnalysis
-from predictor.forecast import METHODS, Forecast, Forecaster, TaskForecast
+from predictor.forecast import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
+from predictor.forecast.panel import Panel
+from predictor.report.coverage import Held, list_coverage, warn_of_coverage
 from predictor.report.evidence import (
     COMBINATION,
     Errors,
     HoldOut,
     Run,
     errors_by_method,
+    errors_by_series,
     list_hold_outs,
     list_runs,
     list_warnings,
     rows_by_trust,
     with_combination,
 )
-from predictor.report.figures import backtest_figure, benchmark_figure, clusters_figure, interval_bar
+from predictor.report.figures import (
+    backtest_figure,
+    benchmark_figure,
+    clusters_figure,
+    coverage_figure,
+    interval_bar,
+)
+from predictor.report.loss_laws import LossLaw
 from predictor.report.sensitivity import FACTORS, forecast_grid
 from predictor.report.wording import NOT_FORECASTABLE, compute, grade_letters, interval, percent, shots, times
 
@@ -49,6 +59,8 @@ class Benchmark:
     Attributes:
         anchor: its id in the page.
         forecast: the numbers.
+        row: number of its series in the panel.
+        curve: the forecast along models from the smallest run to the target.
         firm: whether a forecast is given.
         setting: few-shot count and metric.
         caption: the figure in words.
@@ -62,6 +74,8 @@ class Benchmark:
 
     anchor: str
     forecast: TaskForecast
+    row: int
+    curve: Curve
     firm: bool
     setting: str
     caption: str
@@ -92,7 +106,13 @@ class Report:
         tested: forecast against truth of the held-out runs, drawn, or None where none could be held out.
         factors: factors of the target's parameters and tokens of the what-if.
         what_if: by factor of parameters, by factor of tokens, in the order of the page: median and 80 % interval.
+        laws: of the held-out losses; None where nobody asked for them.
+        coverage: how often the intervals of whole forecasts held the truth, by distance, all of them last; None where
+            that was not measured.
+        covered: the same, drawn, or None.
         command: what makes the report again, or empty.
+        panel: the observations.
+        history: the backtest with the combination, as of `with_combination`.
     """
 
     forecast: Forecast
@@ -109,7 +129,12 @@ class Report:
     tested: dict[str, Any] | None
     factors: tuple[float, ...]
     what_if: list[list[list[list[float] | None]]]
+    laws: tuple[LossLaw, ...] | None
+    coverage: tuple[Held, ...] | None
+    covered: dict[str, Any] | None
     command: str
+    panel: Panel
+    history: pd.DataFrame
 
     @property
     def benchmarks(self) -> tuple[Benchmark, ...]:
@@ -123,24 +148,39 @@ def build_report(
     tokens: float,
     command: str = "",
     clusters: Mapping[str, ClusterAnalysis] | None = None,
+    laws: Sequence[LossLaw] | None = None,
+    record: TrackRecord | None = None,
 ) -> Report:
-    """Forecast a target and collect what a reader needs to judge it; `clusters` are those of the tasks' items."""
+    """Forecast a target and collect what a reader needs to judge it.
+
+    Args:
+        forecaster: from `predictor.forecast.fit_forecaster`.
+        params: the target's parameters N, counted as in the results table.
+        tokens: its training tokens D.
+        command: what a reader can run to make the report again; shown as it is.
+        clusters: task -> the clusters of its items, whose curves are drawn beside its forecast.
+        laws: of the held-out losses, from `fit_loss_laws`.
+        record: whole forecasts of held-out runs, from `predictor.forecast.track_record`: how often intervals held.
+    """
     items = clusters or {}
+    coverage = list_coverage(record) if record is not None else None
     forecast = forecaster.predict(params, tokens)
     curves = forecaster.curves(params, tokens)
     history = with_combination(forecaster)
     hold_outs = list_hold_outs(history)
     runs = list_runs(forecaster)
     order = sorted(range(len(curves)), key=lambda i: _place(forecast.forecasts[i]))
-    by_series = dict(list(history.groupby("series")))
+    by_series = errors_by_series(history, hold_outs)
     benchmarks = []
     for position, index in enumerate(order):
         one, row = forecast.forecasts[index], forecaster.rows[index]
-        errors = errors_by_method(by_series[row], hold_outs) if row in by_series else []
+        errors = by_series.get(row, [])
         benchmarks.append(
             Benchmark(
                 anchor=f"benchmark-{position + 1}",
                 forecast=one,
+                row=row,
+                curve=curves[index],
                 firm=one.grade != NOT_FORECASTABLE,
                 setting=" · ".join(part for part in (shots(one.num_fewshot), one.metric) if part),
                 caption=_caption(forecaster, row, one, forecast),
@@ -157,10 +197,13 @@ def build_report(
         (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
         for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
     ]
+    ratio = forecast.target.flops / float(forecaster.panel.flops.max())
+    seldom = warn_of_coverage(coverage, ratio) if coverage is not None else None
+    warnings = [*list_warnings(forecaster, forecast), *([seldom] if seldom else [])]
     tally = Counter(one.grade for one in forecast.forecasts)
     return Report(
         forecast=forecast,
-        ratio=forecast.target.flops / float(forecaster.panel.flops.max()),
+        ratio=ratio,
         firm=tuple(one for one in benchmarks if one.firm),
         unsure=tuple(one for one in benchmarks if not one.firm),
         grades={letter: tally[letter] for letter in grade_letters()},
@@ -169,13 +212,19 @@ def build_report(
         hold_outs=tuple(hold_outs),
         backtest=tuple((heading, errors) for heading, errors in backtest if errors),
         common=_common(forecast),
-        warnings=tuple(list_warnings(forecaster, forecast)),
+        warnings=tuple(warnings),
         tested=_tested(forecaster, history, set(firm)),
         factors=FACTORS,
         what_if=[
             [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
         ],
+        laws=None if laws is None else tuple(laws),
+        coverage=coverage,
+        # One band alone shows nothing that the table does not.
+        covered=coverage_figure(coverage[:-1]) if coverage is not None and len(coverage) > 2 else None,
         command=command,
+        panel=forecaster.panel,
+        history=history,
     )
 
 

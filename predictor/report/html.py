@@ -23,7 +23,8 @@ def render_html(report: Report) -> str:
     """Render the report's page."""
     figures = {one.anchor: one.figure for one in report.benchmarks}
     figures |= {f"{one.anchor}-clusters": one.clusters for one in report.benchmarks if one.clusters is not None}
-    figures |= {"tested": report.tested} if report.tested else {}
+    figures |= {f"law-{number}": one.figure for number, one in enumerate(report.laws or ()) if one.figure is not None}
+    figures |= {name: drawn for name, drawn in (("tested", report.tested), ("covered", report.covered)) if drawn}
     return render(
         "report.html.j2",
         figures,

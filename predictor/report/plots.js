@@ -15,6 +15,8 @@ const config = {
   responsive: true,
   modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"],
   doubleClick: "reset",
+  // Nothing hovers on a touch screen: the buttons would lie over the figure for good.
+  ...(touch.matches ? { displayModeBar: false } : {}),
 };
 // A page that is served names where plotly is; one that is a file carries it.
 const served = document.getElementById("plots")?.dataset.plotly;

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from pathlib import Path
 
 from predictor.difficulty import ClusterAnalysis
-from predictor.errors import InputError
 from predictor.forecast import Forecaster
-from predictor.report.content import build_report
+from predictor.report.content import Report, build_report
+from predictor.report.destination import check_destination
 from predictor.report.html import render_html
 from predictor.results.files import write_text_atomically
 
@@ -24,7 +23,8 @@ def write_report(
 ) -> Path:
     """Forecast a target and write the report about it as one HTML file that opens offline.
 
-    The same inputs give the same bytes: nothing in the file depends on the time or the place.
+    The same inputs give the same bytes: nothing in the file depends on the time or the place. For the loss laws, for
+    measured coverage and for other forms of a report, see `build_report`.
 
     Args:
         forecaster: from `predictor.forecast.fit_forecaster`.
@@ -41,21 +41,19 @@ def write_report(
         InputError: the file cannot be written there.
     """
     path = check_destination(out)
-    write_text_atomically(path, render_html(build_report(forecaster, params, tokens, command, clusters)))
-    return path
+    return write_html(build_report(forecaster, params, tokens, command, clusters), path)
 
 
-def check_destination(out: str | Path) -> Path:
-    """Say before the work of fitting that a report cannot be written there.
+def write_html(report: Report, out: str | Path) -> Path:
+    """Write a report as one HTML file that opens offline.
+
+    Args:
+        report: from `build_report`.
+        out: the file to write; one that is there is replaced once the new one is complete.
 
     Raises:
-        InputError: it names a folder, or its folder is missing or not writable.
+        InputError: the file cannot be written there.
     """
-    path = Path(out)
-    if path.is_dir():
-        raise InputError(f"{path} is a folder", "name a file in it, as report.html")
-    if not path.parent.is_dir():
-        raise InputError(f"the folder {path.parent} does not exist", "make it, or choose another --out")
-    if not os.access(path.parent, os.W_OK):
-        raise InputError(f"the folder {path.parent} is not writable", "choose another --out")
+    path = check_destination(out)
+    write_text_atomically(path, render_html(report))
     return path

@@ -10,7 +10,12 @@ from predictor.errors import InputError
 
 
 def write_text_atomically(path: Path, text: str) -> None:
-    """Write a text file under a temporary name and rename it; an existing file is replaced only when all is written.
+    """Write a text file in UTF-8 as `write_bytes_atomically` does."""
+    write_bytes_atomically(path, text.encode())
+
+
+def write_bytes_atomically(path: Path, content: bytes) -> None:
+    """Write a file under a temporary name and rename it; an existing file is replaced only when all is written.
 
     A link keeps being one: what it leads to is replaced. What is no file, as a pipe or a terminal, is written to as it
     stands.
@@ -26,15 +31,15 @@ def write_text_atomically(path: Path, text: str) -> None:
         path = path.resolve()
     if is_device or (path.exists() and not path.is_file()):
         try:
-            with path.open("w", encoding="utf-8") as stream:
-                stream.write(text)
+            with path.open("wb") as stream:
+                stream.write(content)
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror})", "name a file") from None
         return
     temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with temporary.open("wb") as file:
+            file.write(content)
             file.flush()
             os.fsync(file.fileno())
         temporary.replace(path)

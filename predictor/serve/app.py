@@ -63,6 +63,7 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
         middleware.insert(0, Middleware(TrustedHostMiddleware, allowed_hosts=list(LOOPBACK), www_redirect=False))
     else:
         middleware.insert(0, Middleware(TokenGate, token=token))
+    _warm()
     handlers: dict[Any, Any] = {HTTPException: _http_error, Exception: _failure}
     app = Starlette(routes=routes, middleware=middleware, exception_handlers=handlers)
     app.state.source = source
@@ -152,6 +153,15 @@ async def _static(request: Request) -> Response:
     else:
         raise HTTPException(404)
     return Response(text, media_type=kinds[name.rsplit(".", 1)[-1]], headers={"Cache-Control": "private, max-age=300"})
+
+
+def _warm() -> None:
+    """Do once what the first visitor would wait for."""
+    templates = page_environment("predictor.serve", "templates")
+    for name in templates.list_templates():
+        templates.get_template(name)
+    packed_colours()
+    _plotly()
 
 
 @lru_cache(maxsize=1)

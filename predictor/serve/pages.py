@@ -56,11 +56,17 @@ def run_page(snapshot: Snapshot, name: str, page: int) -> dict[str, Any]:
 
 
 def task_page(snapshot: Snapshot, name: str, family: str | None) -> dict[str, Any]:
-    """Draw one benchmark along training, a line per run.
+    """Draw one benchmark along training, a line per run; drawn once for each snapshot.
 
     Raises:
         UnknownNameError: no such benchmark or family.
     """
+    if (name, family) not in snapshot.drawn:
+        snapshot.drawn[name, family] = _draw_task(snapshot, name, family)
+    return dict(snapshot.drawn[name, family])
+
+
+def _draw_task(snapshot: Snapshot, name: str, family: str | None) -> dict[str, Any]:
     if name not in snapshot.by_task:
         raise UnknownNameError("benchmark", name, snapshot.tasks, "these results")
     rows = snapshot.by_task[name]

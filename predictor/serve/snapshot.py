@@ -7,7 +7,7 @@ import multiprocessing
 import threading
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from multiprocessing import get_context
 from multiprocessing.pool import AsyncResult, Pool
 from pathlib import Path
@@ -32,6 +32,9 @@ _ROLES = ("ladder", "target")
 _KEPT = 64
 # Seconds a page waits for what is being computed before it says so.
 _PATIENCE = 0.03
+# Seconds between looks whether a table has been read, and after which that is given up.
+_LOOK = 0.05
+_LONGEST = 300.0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,7 @@ class Snapshot:
         by_run: run -> its scores, a row per checkpoint, a column per series.
         by_task: task -> its rows of `scores`.
         read_at: seconds since the epoch.
+        drawn: what pages keep of it, gone with it.
     """
 
     results: Results
@@ -57,6 +61,7 @@ class Snapshot:
     by_run: dict[str, pd.DataFrame]
     by_task: dict[str, pd.DataFrame]
     read_at: float
+    drawn: dict[tuple[str, str | None], dict[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,9 @@ class Progress:
 
 
 class Source:
-    """Keeps a snapshot of results up to date in a thread, and has forecasts made by a process of its own.
+    """Keeps a snapshot of results up to date, and has forecasts made.
+
+    Both are done by processes of their own: reading and fitting hold the interpreter's lock, and pages would wait.
 
     Args:
         path: a store, a folder with evals.parquet, or a table.
@@ -88,6 +95,7 @@ class Source:
         self.trouble: str | None = None
         self._snapshot: Snapshot | None = None
         self._work: Pool | None = None
+        self._reader: Pool | None = None
         self._asked: OrderedDict[tuple[Any, ...], AsyncResult[Any]] = OrderedDict()
         self._lock = threading.Lock()
         self._stop = threading.Event()
@@ -99,16 +107,17 @@ class Source:
             PredictorError: nothing readable is there.
         """
         self._snapshot = _read(self.path)
-        # Another process: fits would hold the interpreter's lock, and pages would wait.
-        self._work = get_context("spawn").Pool(1)
+        # A fit of half a minute must not keep new scores from being shown: one process for each.
+        self._work, self._reader = (get_context("spawn").Pool(1) for _ in range(2))
         threading.Thread(target=self._keep, name="results", daemon=True).start()
 
     def close(self) -> None:
         """Stop looking, and drop what is being computed."""
         self._stop.set()
-        if self._work is not None:
-            self._work.terminate()
-            self._work.join()
+        for pool in (self._work, self._reader):
+            if pool is not None:
+                pool.terminate()
+                pool.join()
 
     @property
     def snapshot(self) -> Snapshot:
@@ -168,14 +177,28 @@ class Source:
         return Progress(total, by_run, tuple(failures))
 
     def _keep(self) -> None:
+        assert self._reader is not None, "started"
         while not self._stop.wait(self.every):
             try:
                 if hash_inputs(self.path) != self.snapshot.inputs:
-                    self._snapshot = _read(self.path)
+                    self._snapshot = self._read_elsewhere(self._reader)
                 self.trouble = None
             except (PredictorError, OSError) as error:
                 # A file half-written by others, or a folder that went away: what was read last is shown on.
                 self.trouble = str(error)
+
+    def _read_elsewhere(self, reader: Pool) -> Snapshot:
+        """Read what is there now.
+
+        Raises:
+            StoreError: the reading process does not answer, as when it was ended from outside.
+        """
+        reading, until = reader.apply_async(_read, (self.path,)), time.monotonic() + _LONGEST
+        while not reading.ready() and not self._stop.is_set() and time.monotonic() < until:
+            reading.wait(_LOOK)
+        if not reading.ready():
+            raise StoreError(f"{self.path} was not read within {_LONGEST:.0f} s", "it is tried again")
+        return reading.get()
 
     @staticmethod
     def _result(asked: AsyncResult[Any]) -> Any:

@@ -9,6 +9,8 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
+from predictor.cli.app import main
+
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -94,3 +96,65 @@ def test_an_unknown_task_is_refused_by_name(table: Path, tmp_path: Path) -> None
     out = str(tmp_path / "r.html")
     line = refused("--results", str(table), "--params", "1B", "--tokens", "1B", "--tasks", "risen", "--out", out)
     assert "did you mean rising" in line
+
+
+def test_all_outputs_are_written_at_once(table: Path, tmp_path: Path) -> None:
+    pytest.importorskip("fpdf", reason="predictor[paper] is not installed")
+    target = ("--results", str(table), "--params", "1.5B", "--tokens", "1e11", "--tasks", "rising")
+    outputs = ("--out", "r.html", "--pdf", "r.pdf", "--figures", "figures", "--csv", "tables")
+    named = [str(tmp_path / word) if not word.startswith("--") else word for word in outputs]
+    done = predictor("report", *target, *named)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == ""
+    assert (tmp_path / "r.pdf").read_bytes().startswith(b"%PDF-")
+    assert (tmp_path / "figures" / "rising-acc.svg").is_file()
+    coverage = pd.read_csv(tmp_path / "tables" / "coverage.csv")
+    assert "inside80" in coverage.columns
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert 'id="coverage"' in page
+    assert "No held-out loss was scored" in page
+
+
+def test_bad_places_are_refused_before_the_work(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = ("--results", str(table), "--params", "1B", "--tokens", "1B")
+    (tmp_path / "file").write_text("kept")
+    same = str(tmp_path / "same")
+    for arguments, said in (
+        ((), "nothing is to be written"),
+        (("--out", same, "--pdf", same), "--out and --pdf name the same file"),
+        (("--pdf", str(tmp_path)), "is a folder"),
+        (("--pdf", str(tmp_path / "nowhere" / "r.pdf")), "nowhere does not exist"),
+        (("--figures", str(tmp_path / "file")), "is a file"),
+        (("--figures", str(tmp_path / "nowhere" / "figures")), "nowhere does not exist"),
+        (("--csv", str(tmp_path / "nowhere" / "t.csv")), "nowhere does not exist"),
+        (("--out", same, "--figures", same), "both"),
+        (("--out", str(table)), "would replace"),
+    ):
+        with pytest.raises(SystemExit) as ended:
+            main(["report", *target, *arguments])
+        assert ended.value.code == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert line.startswith("error: ")
+        assert said in line
+    assert (tmp_path / "file").read_text() == "kept"
+    assert [one.name for one in tmp_path.iterdir()] == ["file"]
+
+
+def test_a_missing_package_is_named(table: Path, tmp_path: Path) -> None:
+    blocked = "import sys; sys.modules['matplotlib'] = None; from predictor.cli.app import main; main(sys.argv[1:])"
+    arguments = (
+        "report",
+        "--results",
+        str(table),
+        "--params",
+        "1B",
+        "--tokens",
+        "1B",
+        "--pdf",
+        str(tmp_path / "r.pdf"),
+    )
+    done = subprocess.run([sys.executable, "-c", blocked, *arguments], capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert done.stderr == "error: the package matplotlib is not installed; pip install 'predictor[paper]'\n"

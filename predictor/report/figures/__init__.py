@@ -4,6 +4,8 @@ from predictor.report.figures.backtest import backtest_figure
 from predictor.report.figures.bars import interval_bar
 from predictor.report.figures.benchmark import benchmark_figure
 from predictor.report.figures.clusters import clusters_figure
+from predictor.report.figures.coverage import coverage_figure
+from predictor.report.figures.losses import loss_figure
 from predictor.report.figures.path import path_figure, signal_figure
 from predictor.report.figures.runs import runs_figure
 from predictor.report.figures.style import COLOURS
@@ -13,7 +15,9 @@ __all__ = [
     "backtest_figure",
     "benchmark_figure",
     "clusters_figure",
+    "coverage_figure",
     "interval_bar",
+    "loss_figure",
     "path_figure",
     "runs_figure",
     "signal_figure",

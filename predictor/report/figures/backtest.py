@@ -10,6 +10,9 @@ import pandas as pd
 
 from predictor.report.figures.style import LIGHT, axis, base_layout
 
+# From this many points on they are drawn small and see-through.
+_CROWDED = 300
+
 
 def backtest_figure(points: pd.DataFrame) -> dict[str, Any]:
     """Draw forecast against truth, one point per held-out run and benchmark; on the line they agree.
@@ -22,6 +25,7 @@ def backtest_figure(points: pd.DataFrame) -> dict[str, Any]:
     """
     ends = np.concatenate([points["forecast"].to_numpy(float), points["truth"].to_numpy(float)]) * 100
     low, high = max(float(ends.min()) - 2, 0.0), min(float(ends.max()) + 2, 100.0)
+    crowded = len(points) > _CROWDED
     traces: list[dict[str, Any]] = [
         {
             "type": "scatter",
@@ -44,7 +48,7 @@ def backtest_figure(points: pd.DataFrame) -> dict[str, Any]:
                 "y": [round(100 * float(value), 2) for value in part["truth"]],
                 "text": [html.escape(str(label)) for label in part["label"]],
                 "hovertemplate": "<b>%{text}</b><br>forecast %{x:.1f} %, truth %{y:.1f} %<extra></extra>",
-                "marker": {"color": LIGHT[role], "size": 6, "opacity": 0.75},
+                "marker": {"color": LIGHT[role], "size": 4 if crowded else 6, "opacity": 0.5 if crowded else 0.75},
             }
         )
     layout = base_layout()
