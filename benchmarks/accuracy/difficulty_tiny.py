@@ -73,7 +73,9 @@ def main(store: Path) -> None:
     whole: dict[str, dict[str, float]] = {}
     for method in METHODS.values():
         refused = method.refuse(panel)
-        rows = np.array([i for i in range(len(panel.series)) if i not in refused])
+        rows = np.array([i for i in range(len(panel.series)) if i not in refused], dtype=np.intp)
+        if rows.size == 0:
+            continue
         told = method.fit(panel.select(rows), Resampling(0, 0)).predict(params, tokens)[:, 0]
         whole[method.name] = {panel.series[i].task: float(one) for i, one in zip(rows, told, strict=True)}
     clusters = Table(title="clusters and planted difficulty", title_justify="left", box=None)
