@@ -121,7 +121,7 @@ def fit_difficulties(tables: Sequence[ItemTable], resamples: int = 0, seed: int 
             raise ForecastError(
                 f"{table.task} cannot be forecast from its items: {reason}", "score more runs with items"
             )
-    tables = [table.checkpoints(table.final) for table in tables]
+    tables = [thin(table if table.final.all() else table.checkpoints(table.final)) for table in tables]
     groups: dict[bytes, list[int]] = {}
     for i, table in enumerate(tables):
         place = f"{table.run.tolist()} {table.tokens.tolist()} {table.params.tolist()}"
@@ -130,6 +130,16 @@ def fit_difficulties(tables: Sequence[ItemTable], resamples: int = 0, seed: int 
     for rows in groups.values():
         found |= dict(zip(rows, _fit_group([tables[i] for i in rows], resamples, seed), strict=True))
     return [found[i] for i in range(len(tables))]
+
+
+def thin(table: ItemTable) -> ItemTable:
+    """Keep at most `MOST_ITEMS` items, taken evenly, so that every part of a task is there in its proportion."""
+    count = table.item.size
+    if count <= MOST_ITEMS:
+        return table
+    keep = np.zeros(count, dtype=bool)
+    keep[np.linspace(0, count - 1, MOST_ITEMS).astype(np.intp)] = True
+    return table.items(keep)
 
 
 def _fit_group(tables: list[ItemTable], resamples: int, seed: int) -> list[DifficultyForecast]:
@@ -167,8 +177,6 @@ def _pooled_losses(tables: list[ItemTable]) -> Array:
     pieces = []
     for table in tables:
         losses = item_losses(table)
-        if losses.shape[1] > MOST_ITEMS:
-            losses = losses[:, np.linspace(0, losses.shape[1] - 1, MOST_ITEMS).astype(np.intp)]
         losses = features.fill(losses, table.run, table.tokens)
         if len(tables) > 1:
             around = losses - losses.mean(axis=0)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from predictor.difficulty.clusters import ClusterAnalysis, analyse
 from predictor.difficulty.features import NEIGHBOURS
-from predictor.difficulty.forecast import FEWEST_RUNS, fit_difficulties, refuse
+from predictor.difficulty.forecast import FEWEST_RUNS, fit_difficulties, refuse, thin
 from predictor.difficulty.items import ItemTable
 from predictor.difficulty.nuisance import FEWEST_DIFFERENCES
 from predictor.difficulty.through_subset import fit_through_subset
@@ -67,6 +67,11 @@ def fit_tasks_from_items(
         shared[i] if i in shared else fit_through_subset(table, resamples, seed, analysis=analysis)
         for i, (table, analysis) in enumerate(zip(tables, analyses, strict=True))
     ]
+
+
+def needed(table: ItemTable) -> ItemTable:
+    """Keep the items that forecasts of the task and of its hold-outs read: copies of all cost time and memory."""
+    return thin(table) if _dense(table) else table
 
 
 def _dense(table: ItemTable) -> bool:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.difficulty import ClusterAnalysis, ItemForecast, ItemTable, fit_tasks_from_items, item_table, judge
+from predictor.difficulty.route import needed
 from predictor.errors import PredictorError
 from predictor.forecast.methods.method import Array, Resampling
 from predictor.forecast.panel import Panel
@@ -53,7 +54,7 @@ class Difficulty:
         tables, missing = {}, {}
         for task in results.tasks:
             try:
-                tables[task] = item_table(results, task, family=family)
+                tables[task] = needed(item_table(results, task, family=family))
             except PredictorError as error:
                 missing[task] = error.message
         return cls(tables, missing)
