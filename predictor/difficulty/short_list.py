@@ -78,7 +78,8 @@ def choose_items(
     """
     count = values.shape[1]
     if not 1 <= size < count:
-        raise InputError(f"a list of {size} items cannot stand for {count}", f"choose 1 to {count - 1}")
+        advice = f"choose 1 to {count - 1}" if count > 1 else "score the only item"
+        raise InputError(f"a list of {size} items cannot stand for {count}", advice)
     generator = np.random.default_rng(seed)
     strata = _strata(guide, flops, size)
     drawn = np.array([generator.choice(one) for one in strata], dtype=np.intp)
