@@ -176,11 +176,12 @@ def _pooled_losses(tables: list[ItemTable]) -> Array:
     """Stand the items of all tasks beside each other, each task with the same sum of squares; shape (M, K)."""
     pieces = []
     for table in tables:
-        losses = item_losses(table)
-        losses = features.fill(losses, table.run, table.tokens)
+        losses = features.fill(item_losses(table), table.run, table.tokens)
         if len(tables) > 1:
             around = losses - losses.mean(axis=0)
-            losses = losses / max(float(np.sqrt(np.sum(around**2) / losses.shape[0])), 1e-9)
+            spread = float(np.sqrt(np.sum(around**2) / losses.shape[0]))
+            # A task whose items never change says nothing of ability, and is not to be blown up.
+            losses = losses / (spread if spread > 1e-6 else 1.0)
         pieces.append(losses)
     pooled = np.concatenate(pieces, axis=1)
     return pooled * np.sqrt(pooled.shape[1]) if len(tables) > 1 else pooled

@@ -71,8 +71,10 @@ def write_short_list(found: ShortList, table: ItemTable, metric: str, path: Path
         what was written -> its file.
 
     Raises:
-        InputError: a file cannot be written.
+        InputError: the list is named as its weights are, or a file cannot be written.
     """
+    if path.suffix == ".json":
+        raise InputError(f"{path} is where the weights of the list go", "give the list another ending, as .txt")
     items, subtasks = table.item[found.items], table.subtask[found.items]
     group = np.unique(table.subtask).size > 1
     said = {

@@ -1,5 +1,7 @@
 """Forecasts through ability, on drawn and on published items."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -100,3 +102,11 @@ def test_tasks_at_the_same_checkpoints_share_one_ability(draw_items):
     assert one.ability is other.ability
     assert one.ability.weights.size == 160
     assert one.predict(3e9, 2e10)[0] != other.predict(3e9, 2e10)[0]
+
+
+def test_a_task_whose_items_never_change_leaves_the_others_forecasts_as_they_are(draw_items):
+    table = draw_items(np.random.default_rng(5).normal(1.0, 1.5, 80), per_run=6)
+    still = dataclasses.replace(table, measures={"probability": np.full((table.run.size, 80), 0.999)})
+    alone = fit_tasks_from_items([table], 0, 0, [None])[0].predict(3e9, 2e10)[0]
+    beside = fit_tasks_from_items([table, still], 0, 0, [None, None])[0].predict(3e9, 2e10)[0]
+    assert beside == pytest.approx(alone, abs=0.02)

@@ -88,3 +88,10 @@ def test_more_items_than_there_are_cannot_be_chosen(draw_items):
     table = draw_items(np.zeros(20))
     with pytest.raises(InputError, match="a list of 20 items cannot stand for 20"):
         choose_items(*table_values(table), table.run, table.flops, 20)
+
+
+def test_a_list_is_not_overwritten_by_its_weights(draw_items, tmp_path):
+    table = draw_items(np.random.default_rng(2).normal(0, 2, 40))
+    found = choose_items(*table_values(table), table.run, table.flops, 5)
+    with pytest.raises(InputError, match="is where the weights of the list go"):
+        write_short_list(found, table, "acc", tmp_path / "drawn.json")
