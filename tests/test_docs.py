@@ -57,8 +57,8 @@ def test_links_lead_to_files_that_exist(page):
             {"Cluster", "ClusterAnalysis", "Clustering", "DifficultyForecast", "ItemForecast", "ItemResponse"}
             | {"ItemTable", "ShortList", "SubsetForecast", "SubsetMap", "analyse", "analyse_tasks", "choose_items"}
             | {"cluster", "expected_tries", "fit_difficulty", "fit_from_items", "fit_item_response"}
-            | {"fit_subset_map", "fit_through_subset", "forecast_from_bins", "item_table", "judge"}
-            | {"pass_at_k", "pass_until"},
+            | {"fit_subset_map", "fit_tasks_from_items", "fit_through_subset", "forecast_from_bins", "item_table"}
+            | {"judge", "pass_at_k", "pass_until"},
         ),
         (predictor.results, {"Results", "TaskInfo", "read_results"}),
         (

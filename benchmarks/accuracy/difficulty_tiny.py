@@ -4,9 +4,10 @@
 
 The first table gives, for each task, the rank correlation over items between the mean of an item's cluster over the
 ladder and the planted difficulty, which neither the models nor the clustering see, and the same for the items' own
-means, which is about as much as a grouping of them can recover. The second forecasts the target's full score from the
-ladder alone, through the items that extrapolate and by whole-task laws. Where no cluster extrapolates there is no
-forecast through the items, and the task is left out of the means.
+means. Beside it stand how much of the planted kinds the clusters hold apart (homogeneity, and the Rand index adjusted
+for chance; both are 1 where clusters are kinds, 0 where they say nothing of them). The second forecasts the target's
+full score from the ladder alone, through the items that extrapolate and by whole-task laws. Where no cluster
+extrapolates there is no forecast through the items, and the task is left out of the means.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 from scipy.stats import spearmanr
+from sklearn.metrics import adjusted_rand_score, homogeneity_score
 
 from predictor.difficulty import ClusterAnalysis, analyse, fit_through_subset, item_table
 from predictor.forecast.methods import METHODS, Resampling
@@ -34,6 +36,21 @@ def planted_difficulty(task: str) -> dict[int, float]:
     """Read the planted difficulty of each item, by its number."""
     lines = (ITEMS / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()
     return {number: float(json.loads(line)["difficulty"]) for number, line in enumerate(lines)}
+
+
+def planted_kinds(task: str) -> dict[int, str]:
+    """Read the planted kind of each item, by its number."""
+    lines = (ITEMS / f"{task}.jsonl").read_text(encoding="utf-8").splitlines()
+    return {number: str(json.loads(line)["kind"]) for number, line in enumerate(lines)}
+
+
+def agreement(found: ClusterAnalysis) -> tuple[float, float]:
+    """Compare clusters with planted kinds: homogeneity and adjusted Rand index, outliers left out."""
+    known = planted_kinds(found.table.task)
+    inside = found.clustering.labels >= 0
+    kinds = np.array([known[int(item)] for item in found.table.item])[inside]
+    labels = found.clustering.labels[inside]
+    return float(homogeneity_score(kinds, labels)), float(adjusted_rand_score(kinds, labels))
 
 
 def recovery(found: ClusterAnalysis) -> tuple[float, float]:
@@ -73,11 +90,21 @@ def main(store: Path) -> None:
     whole: dict[str, dict[str, float]] = {}
     for method in METHODS.values():
         refused = method.refuse(panel)
-        rows = np.array([i for i in range(len(panel.series)) if i not in refused])
+        rows = np.array([i for i in range(len(panel.series)) if i not in refused], dtype=np.intp)
+        if rows.size == 0:
+            continue
         told = method.fit(panel.select(rows), Resampling(0, 0)).predict(params, tokens)[:, 0]
         whole[method.name] = {panel.series[i].task: float(one) for i, one in zip(rows, told, strict=True)}
     clusters = Table(title="clusters and planted difficulty", title_justify="left", box=None)
-    for name in ("task", "clusters", "in clusters that extrapolate", "rank correlation", "of single items"):
+    for name in (
+        "task",
+        "clusters",
+        "in clusters that extrapolate",
+        "rank correlation",
+        "of single items",
+        "homogeneity",
+        "Rand",
+    ):
         clusters.add_column(name, justify="left" if name == "task" else "right")
     scores = Table(title="the target's score in percent, and errors in points", title_justify="left", box=None)
     for name in ("task", "truth", "through items", *whole):
@@ -88,7 +115,7 @@ def main(store: Path) -> None:
         ours, single = recovery(found)
         shown = ["-" if np.isnan(one) else f"{one:.2f}" for one in (ours, single)]
         items = f"{int(found.predictable.sum())} of {found.table.item.size}"
-        clusters.add_row(task, str(found.clustering.count), items, *shown)
+        clusters.add_row(task, str(found.clustering.count), items, *shown, *(f"{one:.2f}" for one in agreement(found)))
         told = {name: values.get(task, np.nan) for name, values in whole.items()}
         if found.predictable.any():
             fit = fit_through_subset(found.table, analysis=found)

@@ -19,30 +19,39 @@ from predictor.cli.options import results_option
     "--out",
     type=click.Path(path_type=Path, dir_okay=False),
     metavar="FILE",
-    help="Where to write the list (default: TASK-K.txt); weights go beside it, as TASK-K.json.",
+    help="Where to write the list (default: TASK-K.txt); weights go beside it, as TASK-K.json. A group of "
+    "tasks gets a folder TASK-K with a list of each task, and the suite TASK-K.yaml.",
 )
 def command(task: str, results: Path, size: int, family: str | None, seed: int, out: Path | None) -> None:
     """Choose K items of TASK from which its full score can be estimated, and write them as a list for a suite.
 
-    A suite scores only these items when its task says `items: FILE`. The weights that turn the answers into an estimate
-    of the full score, and its standard deviation on runs that were left out, are written beside the list.
+    A suite scores only these items when its task says `items: FILE`; the mean of the answers estimates the full score.
+    Its standard deviation on runs that were left out is printed, and written beside the list with the items' exact
+    weights. Of a group of tasks, such as mmlu, items are chosen over all its tasks, and a suite of them is written.
 
     \b
     Examples:
       predictor subset hellaswag --size 100 --results store/
-      predictor subset arc_easy --size 50 --results store/ --out suites/arc_easy-50.txt
+      predictor subset mmlu --size 100 --results store/ --out suites/mmlu-100.txt
     """
     from predictor.difficulty import item_table
     from predictor.difficulty.listing import write_short_list
     from predictor.difficulty.short_list import choose_items, table_values
     from predictor.results import read_results
 
-    table = item_table(read_results(results), task, family=family)
-    found = choose_items(table_values(table), table.run, size, seed)
+    loaded = read_results(results)
+    table = item_table(loaded, task, family=family)
+    values, guide = table_values(table)
+    found = choose_items(values, guide, table.run, table.flops, size, seed)
     path = out or Path(f"{task.replace(':', '-')}-{size}.txt")
-    weights = write_short_list(found, table, path)
+    written = write_short_list(found, table, loaded.task(task).metric, path)
+    left = (
+        f"the {found.left_out} largest runs, left out"
+        if found.left_out
+        else "the runs themselves: too few to leave out"
+    )
     click.echo(
         f"{size} of {table.item.size} items estimate the full score of {task} to {100 * found.error:.2f} points "
-        f"(standard deviation on runs left out); {size} items drawn at random: {100 * found.plain_error:.2f}"
+        f"(standard deviation, measured on {left}); {size} items drawn at random: {100 * found.plain_error:.2f}"
     )
-    click.echo(f"items: {path}\nweights: {weights}")
+    click.echo("\n".join(f"{name}: {file}" for name, file in written.items()))

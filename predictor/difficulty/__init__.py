@@ -8,7 +8,7 @@ from predictor.difficulty.item_response import ItemResponse, fit_item_response
 from predictor.difficulty.items import ItemTable, item_table
 from predictor.difficulty.mapping import SubsetMap, fit_subset_map
 from predictor.difficulty.passes import expected_tries, pass_at_k, pass_until
-from predictor.difficulty.route import ItemForecast, fit_from_items, judge
+from predictor.difficulty.route import ItemForecast, fit_from_items, fit_tasks_from_items, judge
 from predictor.difficulty.short_list import ShortList, choose_items
 from predictor.difficulty.through_subset import SubsetForecast, fit_through_subset
 
@@ -32,6 +32,7 @@ __all__ = [
     "fit_from_items",
     "fit_item_response",
     "fit_subset_map",
+    "fit_tasks_from_items",
     "fit_through_subset",
     "forecast_from_bins",
     "item_table",

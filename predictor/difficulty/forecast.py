@@ -2,13 +2,15 @@
 
 The loss of the right answers, averaged over items, jumps between checkpoints for reasons that have nothing to do with
 the score. Ability is the same mean read from the items that scale, with what neighbouring checkpoints share discounted
-(`predictor.difficulty.ability`). It follows L = E + A·N^-alpha + B·D^-beta, and the score is a sigmoid of it that is
-held at chance for no ability and at one for all of it.
+(`predictor.difficulty.ability`), and is shared by all tasks whose items were kept at the same checkpoints. It follows
+L = E + A·N^-alpha + B·D^-beta, and a task's score is a sigmoid of it that is held at chance for no ability and at one
+for all of it.
 """
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -16,23 +18,22 @@ from numpy.typing import NDArray
 
 from predictor.difficulty import features
 from predictor.difficulty.ability import Ability, estimate_ability
+from predictor.difficulty.ability_law import fit_ability_law, predict_ability, weighted
 from predictor.difficulty.items import ItemTable
 from predictor.difficulty.mapping import SCORE_FROM_ABILITY
 from predictor.errors import ForecastError
-from predictor.fitting import Draws, LawBatch, Prior, fit_law_batch, make_draws
-from predictor.laws import get_law
+from predictor.fitting import LawBatch, Prior, fit_law_batch, make_draws
 
 Array = NDArray[np.float64]
 
-LOSS_LAW = get_law("chinchilla")
 LINK = SCORE_FROM_ABILITY
 FEWEST_RUNS = 3
 # Checkpoints of a constant-rate run are averaged to this many observations: their noise is of one checkpoint each.
 PER_RUN = 12
-# An observation with e times less compute than the largest counts exp(-1/2) as much: laws bend, forecasts go upwards.
-LOCALITY = 2.0
-# Always allowed for: repeated runs differ by about as much.
-_LOSS_ERROR = 0.003
+# Items of one task from which ability is read, taken evenly from all: more do not make it steadier.
+MOST_ITEMS = 2500
+# Share of a run's deviation from the law of ability that is taken to be real, and to show in the score.
+RELIABILITY = 0.5
 _SCORE_ERROR = 0.01
 
 
@@ -55,7 +56,7 @@ class DifficultyForecast:
     scale: float
 
     def predict_ability(self, params: float, tokens: float) -> Array:
-        """Forecast a model's ability, as the mean loss of its right answers, shape (1 + R,)."""
+        """Forecast a model's ability, as a loss in the unit of `ability`, shape (1 + R,)."""
         point = {"params": np.array(params / self.params), "tokens": np.array(tokens / self.tokens)}
         return self.law.predict(point)[0]
 
@@ -98,32 +99,92 @@ def fit_difficulty(table: ItemTable, resamples: int = 0, seed: int = 0) -> Diffi
     Raises:
         ForecastError: the items carry no forecast; `refuse` says so beforehand.
     """
-    reason = refuse(table)
-    if reason is not None:
-        raise ForecastError(f"{table.task} cannot be forecast from its items: {reason}", "score more runs with items")
-    table = table.checkpoints(table.final)
-    losses = features.fill(item_losses(table), table.run, table.tokens)
-    ability = estimate_ability(losses, table.run, table.params, table.tokens)
-    block = _blocks(table)
+    return fit_difficulties([table], resamples, seed)[0]
+
+
+def fit_difficulties(tables: Sequence[ItemTable], resamples: int = 0, seed: int = 0) -> list[DifficultyForecast]:
+    """Fit the laws of several tasks; those with items at the same checkpoints share one ability, read from all of them.
+
+    What orders the runs is the same for all tasks, and the more items say it, the less it depends on those of one.
+
+    Args:
+        tables: the items of each task, with its scores.
+        resamples: see `fit_difficulty`.
+        seed: of the resampling.
+
+    Raises:
+        ForecastError: the items of a task carry no forecast.
+    """
+    for table in tables:
+        reason = refuse(table)
+        if reason is not None:
+            raise ForecastError(
+                f"{table.task} cannot be forecast from its items: {reason}", "score more runs with items"
+            )
+    tables = [thin(table if table.final.all() else table.checkpoints(table.final)) for table in tables]
+    groups: dict[bytes, list[int]] = {}
+    for i, table in enumerate(tables):
+        place = f"{table.run.tolist()} {table.tokens.tolist()} {table.params.tolist()}"
+        groups.setdefault(place.encode(), []).append(i)
+    found: dict[int, DifficultyForecast] = {}
+    for rows in groups.values():
+        found |= dict(zip(rows, _fit_group([tables[i] for i in rows], resamples, seed), strict=True))
+    return [found[i] for i in range(len(tables))]
+
+
+def thin(table: ItemTable) -> ItemTable:
+    """Keep at most `MOST_ITEMS` items, taken evenly, so that every part of a task is there in its proportion."""
+    count = table.item.size
+    if count <= MOST_ITEMS:
+        return table
+    keep = np.zeros(count, dtype=bool)
+    keep[np.linspace(0, count - 1, MOST_ITEMS).astype(np.intp)] = True
+    return table.items(keep)
+
+
+def _fit_group(tables: list[ItemTable], resamples: int, seed: int) -> list[DifficultyForecast]:
+    first = tables[0]
+    ability = estimate_ability(_pooled_losses(tables), first.run, first.params, first.tokens)
+    block = _blocks(first)
     count = int(block.max()) + 1
     size = np.bincount(block, minlength=count)
 
     def mean(values: Array) -> Array:
         return np.asarray(np.bincount(block, values, count) / size)
 
-    number = {name: i for i, name in enumerate(table.runs)}
-    run = np.array([number[name] for name in table.run])
-    first = np.array([int(np.flatnonzero(block == i)[0]) for i in range(count)])
-    place = (run[first], mean(table.params), np.exp(mean(np.log(table.tokens))), mean(ability.value))
-    compute = np.log(place[1] * place[2])
-    local = np.exp((compute - compute.max()) / LOCALITY)
-    law, params, tokens = _fit_law(*place, local, table.task, resamples, seed)
-    seen = np.isfinite(table.score)
-    known = np.bincount(block[seen], minlength=count)
-    with np.errstate(invalid="ignore", divide="ignore"):
-        score = np.bincount(block[seen], table.score[seen], count) / known
-    link, centre, scale = _fit_link(place[0], place[3], score, table, np.ones(count), resamples, seed)
-    return DifficultyForecast(ability, law, link, params, tokens, centre, scale)
+    number = {name: i for i, name in enumerate(first.runs)}
+    run = np.array([number[name] for name in first.run])[[int(np.flatnonzero(block == i)[0]) for i in range(count)]]
+    params, tokens, observed = mean(first.params), np.exp(mean(np.log(first.tokens))), mean(ability.value)
+    purpose = " ".join(table.task for table in tables)
+    law, *units = fit_ability_law(run, params, tokens, observed, resamples, seed, purpose)
+    # An observed ability is partly chance of its run. A curve over it would be too flat (errors in variables); one over
+    # the law's ability would take nothing of what is particular to a run for real.
+    expected = predict_ability(law, params / units[0], tokens / units[1])
+    calibrated = RELIABILITY * observed + (1 - RELIABILITY) * expected
+    fits = []
+    for table in tables:
+        seen = np.isfinite(table.score)
+        known = np.bincount(block[seen], minlength=count)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            score = np.bincount(block[seen], table.score[seen], count) / known
+        link, centre, scale = _fit_link(run, calibrated, score, table, np.ones(count), resamples, seed)
+        fits.append(DifficultyForecast(ability, law, link, units[0], units[1], centre, scale))
+    return fits
+
+
+def _pooled_losses(tables: list[ItemTable]) -> Array:
+    """Stand the items of all tasks beside each other, each task with the same sum of squares; shape (M, K)."""
+    pieces = []
+    for table in tables:
+        losses = features.fill(item_losses(table), table.run, table.tokens)
+        if len(tables) > 1:
+            around = losses - losses.mean(axis=0)
+            spread = float(np.sqrt(np.sum(around**2) / losses.shape[0]))
+            # A task whose items never change says nothing of ability, and is not to be blown up.
+            losses = losses / (spread if spread > 1e-6 else 1.0)
+        pieces.append(losses)
+    pooled = np.concatenate(pieces, axis=1)
+    return pooled * np.sqrt(pooled.shape[1]) if len(tables) > 1 else pooled
 
 
 def _blocks(table: ItemTable) -> NDArray[np.intp]:
@@ -139,52 +200,6 @@ def _blocks(table: ItemTable) -> NDArray[np.intp]:
     return block
 
 
-def _weighted(draws: Draws, weight: Array) -> Draws:
-    """Put a fit with `weight` in the place of the first resample, and weigh all others so, too.
-
-    `fit_law_batch` weighs resamples only; the weighted, undisturbed fit is the one that forecasts.
-    """
-    return replace(draws, weight=np.concatenate([draws.weight[:1], draws.weight * weight]),
-                   noise=np.concatenate([draws.noise[:, :1], draws.noise], axis=1),
-                   prior=np.concatenate([draws.prior[:, :1], draws.prior], axis=1))  # fmt: skip
-
-
-def _fit_law(
-    run: NDArray[np.intp],
-    params: Array,
-    tokens: Array,
-    ability: Array,
-    weight: Array,
-    task: str,
-    resamples: int,
-    seed: int,
-) -> tuple[LawBatch, float, float]:
-    reference = float(np.exp(np.mean(np.log(params)))), float(np.exp(np.mean(np.log(tokens))))
-    ability = np.maximum(ability, 1e-3)
-    lowest, spread = float(ability.min()), max(float(np.std(ability)), 1e-6)
-    mean = np.array(
-        [np.log(max(lowest - spread, 0.3 * lowest)), np.log(spread), np.log(0.3), np.log(spread), np.log(0.3)]
-    )
-    sd = np.array([0.7, 1.5, 0.4, 1.5, 0.4])
-    lower = np.array([np.log(1e-3 * lowest), *([np.log(1e-4 * spread), np.log(0.05)] * 2)])
-    upper = np.array([np.log(lowest), *([np.log(100 * spread), np.log(1.5)] * 2)])
-    starts = [
-        [np.log(share * lowest), np.log(spread), np.log(alpha), np.log(spread / 2), np.log(alpha)]
-        for share, alpha in itertools.product((0.5, 0.9), (0.2, 0.4))
-    ]
-    draws = _weighted(make_draws(run, [task], resamples, seed, "ability"), weight)
-    law = fit_law_batch(
-        LOSS_LAW,
-        {"params": (params / reference[0])[None, :], "tokens": (tokens / reference[1])[None, :]},
-        ability[None, :],
-        np.full((1, ability.size), _LOSS_ERROR),
-        np.clip(np.array(starts), lower, upper)[None, :, :],
-        Prior(np.clip(mean, lower, upper)[None, :], sd[None, :], lower[None, :], upper[None, :]),
-        draws,
-    )
-    return replace(law, coordinates=law.coordinates[:, 1:]), *reference
-
-
 def _fit_link(
     run: NDArray[np.intp], ability: Array, score: Array, table: ItemTable, weight: Array, resamples: int, seed: int
 ) -> tuple[LawBatch, float, float]:
@@ -197,7 +212,7 @@ def _fit_link(
     lower = np.array([max(floor - 0.1, 0.0), np.log(0.05), -40.0])
     upper = np.array([min(floor + 0.1, 1.0), np.log(20.0), 8.0])
     starts = [[floor, np.log(k), middle] for k, middle in itertools.product((0.5, 1.5), (-0.5, -2.5))]
-    draws = _weighted(make_draws(run, [table.task], resamples, seed, "link"), weight)
+    draws = weighted(make_draws(run, [table.task], resamples, seed, "link"), weight)
     law = fit_law_batch(
         LINK,
         {"loss": ((ability - centre) / scale)[None, :]},

@@ -127,7 +127,7 @@ def item_table(results: Results, task: str, *, family: str | None = None) -> Ite
 
     Raises:
         UnknownNameError: no scores of that task are here.
-        InputError: its items were not kept, or checkpoints differ in their items' form.
+        InputError: its items were not kept, checkpoints differ in their items' form, or no value is a number.
     """
     frame = results.items(task)
     info = results.task(task)
@@ -140,6 +140,8 @@ def item_table(results: Results, task: str, *, family: str | None = None) -> Ite
     if "num_fewshot" in frame.columns and len(frame["num_fewshot"].unique()) > 1:
         frame = frame[frame["num_fewshot"] == frame["num_fewshot"].max()]
     places, item, subtask, measures = _from_lists(frame) if "values" in frame.columns else _from_rows(frame)
+    if not any(np.isfinite(values).any() for values in measures.values()):
+        raise InputError(f"the items of {task} have no value that is a number", "score the task again with items kept")
     scores = results.evals[(results.evals["task"] == task) & (results.evals["metric"] == info.metric)]
     scores = scores.drop_duplicates(["run", "tokens"], keep="last").set_index(["run", "tokens"])
     scores = scores.reindex(pd.MultiIndex.from_frame(places[["run", "tokens"]]))

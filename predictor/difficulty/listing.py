@@ -7,6 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
+import yaml
+from numpy.typing import NDArray
 
 from predictor.difficulty import features
 from predictor.difficulty.clusters import ClusterAnalysis
@@ -54,31 +56,64 @@ def write_items(found: ClusterAnalysis, path: Path) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror})", "check the folder") from None
 
 
-def write_short_list(found: ShortList, table: ItemTable, path: Path) -> Path:
-    """Write the items as a list that a suite's `items:` reads, and the weights as JSON beside it.
+def write_short_list(found: ShortList, table: ItemTable, metric: str, path: Path) -> dict[str, Path]:
+    """Write the items as a list that a suite's `items:` reads, and their weights as JSON beside it.
+
+    Of a group of tasks each task with chosen items gets a list, in a folder, and a suite names them all.
+
+    Args:
+        found: the items.
+        table: the items they were chosen from.
+        metric: the task's headline metric, for the suite of a group.
+        path: of the list; the folder and the suite of a group are named alike.
 
     Returns:
-        the file of the weights.
+        what was written -> its file.
 
     Raises:
-        InputError: the task has sub-tasks, whose items a suite cannot choose; or a file cannot be written.
+        InputError: the list is named as its weights are, or a file cannot be written.
     """
-    if np.unique(table.subtask).size > 1:
-        raise InputError(
-            f"{table.task} is a group of tasks, and a suite can choose the items of a single one only",
-            "choose from one of its tasks",
-        )
-    items = table.item[found.items]
-    weights = path.with_suffix(".json")
+    if path.suffix == ".json":
+        raise InputError(f"{path} is where the weights of the list go", "give the list another ending, as .txt")
+    items, subtasks = table.item[found.items], table.subtask[found.items]
+    group = np.unique(table.subtask).size > 1
     said = {
         "task": table.task,
         "items": [int(one) for one in items],
+        **({"subtasks": subtasks.tolist()} if group else {}),
         "weights": [float(one) for one in found.weights],
-        "offset": found.offset,
         "error": found.error,
         "error_of_random_items": found.plain_error,
+        "runs_left_out": found.left_out,
         "runs": table.runs,
     }
-    write_text_atomically(path, "".join(f"{one}\n" for one in items))
+    weights = path.with_suffix(".json")
+    if group:
+        written = _write_group(items, subtasks, table, metric, path)
+    else:
+        _write_list(path, items)
+        written = {"items": path}
     write_text_atomically(weights, json.dumps(said, indent=1) + "\n")
-    return weights
+    return {**written, "weights": weights}
+
+
+def _write_group(
+    items: NDArray[np.int64], subtasks: NDArray[np.str_], table: ItemTable, metric: str, path: Path
+) -> dict[str, Path]:
+    folder, suite = path.with_suffix(""), path.with_suffix(".yaml")
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{folder} cannot be made ({error.strerror})", "choose a folder that exists") from None
+    entries: list[dict[str, object]] = []
+    for name in np.unique(subtasks).tolist():
+        file = folder / f"{name.replace(':', '-')}.txt"
+        _write_list(file, items[subtasks == name])
+        words: dict[str, object] = {"task": name, "metric": metric, "chance": table.chance}
+        entries.append({**words, "items": f"{folder.name}/{file.name}"})
+    write_text_atomically(suite, yaml.safe_dump({"tasks": entries}, sort_keys=False))
+    return {"suite": suite}
+
+
+def _write_list(path: Path, items: NDArray[np.int64]) -> None:
+    write_text_atomically(path, "".join(f"{one}\n" for one in items))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol
 
 import numpy as np
@@ -9,7 +10,7 @@ from numpy.typing import NDArray
 
 from predictor.difficulty.clusters import ClusterAnalysis, analyse
 from predictor.difficulty.features import NEIGHBOURS
-from predictor.difficulty.forecast import FEWEST_RUNS, fit_difficulty, refuse
+from predictor.difficulty.forecast import FEWEST_RUNS, fit_difficulties, refuse, thin
 from predictor.difficulty.items import ItemTable
 from predictor.difficulty.nuisance import FEWEST_DIFFERENCES
 from predictor.difficulty.through_subset import fit_through_subset
@@ -49,9 +50,28 @@ def fit_from_items(
     Raises:
         ForecastError: its items carry no forecast; `judge` says so beforehand.
     """
-    if _dense(table):
-        return fit_difficulty(table, resamples, seed)
-    return fit_through_subset(table, resamples, seed, analysis=analysis)
+    return fit_tasks_from_items([table], resamples, seed, [analysis])[0]
+
+
+def fit_tasks_from_items(
+    tables: Sequence[ItemTable], resamples: int, seed: int, analyses: Sequence[ClusterAnalysis | None]
+) -> list[ItemForecast]:
+    """Fit the way that suits each task's table; tasks that go through ability share it.
+
+    Raises:
+        ForecastError: the items of a task carry no forecast; `judge` says so beforehand.
+    """
+    dense = [i for i, table in enumerate(tables) if _dense(table)]
+    shared = dict(zip(dense, fit_difficulties([tables[i] for i in dense], resamples, seed), strict=True))
+    return [
+        shared[i] if i in shared else fit_through_subset(table, resamples, seed, analysis=analysis)
+        for i, (table, analysis) in enumerate(zip(tables, analyses, strict=True))
+    ]
+
+
+def needed(table: ItemTable) -> ItemTable:
+    """Keep the items that forecasts of the task and of its hold-outs read: copies of all cost time and memory."""
+    return thin(table) if _dense(table) else table
 
 
 def _dense(table: ItemTable) -> bool:

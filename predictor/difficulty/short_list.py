@@ -1,9 +1,12 @@
-"""A few items that stand for a whole benchmark, with the weights that estimate its score from them.
+"""A few items that stand for a whole benchmark.
 
-Items are grouped by their curves over the ladder, and one of each group stands for it with the group's size as its
-weight (after the anchor points of Polo et al. 2024, arXiv 2402.14992). The weights are then moved, no further than
-the ladder's scores support, so that the estimate follows the whole from checkpoint to checkpoint. How far is chosen by
-leaving out runs, and so is the stated error.
+Items are put in order by how near to being solved they will be a step beyond the ladder, neighbours in that order by
+how fast they come nearer; the order is cut into as many strata of equal size as items are wanted, and one item of each
+is drawn. Items that every model solves, items that none does and items that are about to turn are all there in their
+proportion, so the plain mean of the answers estimates the whole score without bias for any model, however far beyond
+the ladder; what the strata add is a smaller variance (stratified sampling with equal allocation, Cochran 1977, chapter
+5). Choosing for the ladder at hand, as by anchor points or by fitted weights, does better near it and worse than chance
+far from it.
 """
 
 from __future__ import annotations
@@ -19,10 +22,16 @@ from predictor.errors import InputError
 
 Array = NDArray[np.float64]
 
-COORDINATES = 20
-# Ridge strengths in units of the items' mean square. Weaker ones follow the ladder more closely, and miss a model that
-# is far beyond it: the unmoved weights are unbiased for any model.
-_STRENGTHS = np.geomspace(30.0, 1e4, 8)
+# A checkpoint with e times less compute counts exp(-1/2) as much for an item's level and trend.
+LOCALITY = 2.0
+# How far beyond the ladder's weighted middle items are put in order, in e-folds of compute.
+AHEAD = 1.0
+# Strata that neighbour in level and are told apart by trend.
+BY_TREND = 2
+# Share of the runs, those of most compute, on which the stated error is measured; with fewer runs than this it is
+# measured on the runs that made the strata.
+LEFT_OUT = 1 / 3
+FEWEST_RUNS = 4
 
 
 @dataclass(frozen=True)
@@ -31,114 +40,104 @@ class ShortList:
 
     Attributes:
         items: their places among the table's items, ascending, shape (S,).
-        weights: weight of each, shape (S,).
-        offset: the estimate is answers @ weights + offset.
-        error: standard deviation of the estimate around the whole's score, on runs that were left out.
+        weights: each one's stratum as a share of all items, shape (S,); equal but for rounding.
+        error: standard deviation of the estimate around the whole's score, over the draw, on runs of more compute than
+            those that made the strata.
         plain_error: the same for the plain mean of as many items drawn at random.
+        left_out: number of runs on which the errors were measured; 0 where there were too few to leave some out.
     """
 
     items: NDArray[np.intp]
     weights: Array
-    offset: float
     error: float
     plain_error: float
+    left_out: int
 
     def estimate(self, values: Array) -> Array:
         """Estimate the whole's score from values of all items, shape (M, K), or of the chosen alone, (M, S)."""
         chosen = values if values.shape[1] == self.items.size else values[:, self.items]
-        return np.asarray(np.clip(chosen @ self.weights + self.offset, 0.0, 1.0))
+        return np.asarray(chosen @ self.weights)
 
 
-def choose_items(values: Array, run: NDArray[np.str_], size: int, seed: int = 0) -> ShortList:
-    """Choose items and weights from a ladder.
+def choose_items(
+    values: Array, guide: Array, run: NDArray[np.str_], flops: Array, size: int, seed: int = 0
+) -> ShortList:
+    """Choose items from a ladder.
 
     Args:
         values: scores in [0, 1] of each item at each checkpoint, shape (M, K), without NaN.
+        guide: what shows an item's progress before its score does, larger for nearer, shape (M, K), without NaN: the
+            margin of the right choice, or minus its loss; `values` where nothing else was kept.
         run: shape (M,).
+        flops: compute of the checkpoints, shape (M,).
         size: how many items, fewer than K.
-        seed: of the grouping.
+        seed: of the draw.
 
     Raises:
         InputError: there are no more than `size` items.
     """
-    if not 1 <= size < values.shape[1]:
-        raise InputError(
-            f"a list of {size} items cannot stand for {values.shape[1]}", f"choose 1 to {values.shape[1] - 1}"
-        )
-    items, anchors = _anchors(values, size, seed)
-    whole = values.mean(axis=1)
-    folds = _folds(run, whole)
-    if folds:
-        # The groups were made with these runs in sight; the weights, which could fit too much, were not.
-        missed = np.empty((len(_STRENGTHS), len(folds)))
-        for column, out in enumerate(folds):
-            for row, one in enumerate(_STRENGTHS):
-                weights, offset = _weights(values[~out][:, items], whole[~out], anchors, one)
-                missed[row, column] = np.mean((values[out][:, items] @ weights + offset - whole[out]) ** 2)
-        # Half for runs like those known, half for the way upwards, which is where the list will be used.
-        mean_square = (missed[:, :-1].mean(axis=1) + missed[:, -1]) / 2
-        best = int(np.argmin(mean_square))
-        strength, error = float(_STRENGTHS[best]), float(np.sqrt(mean_square[best]))
-    else:
-        strength = float(_STRENGTHS[-1])
-        error = float(np.sqrt(np.mean(values.var(axis=1)) / size))
-    weights, offset = _weights(values[:, items], whole, anchors, strength)
-    share = 1 - size / values.shape[1]
-    plain = float(np.sqrt(np.mean(values.var(axis=1, ddof=1)) * share / size))
-    return ShortList(items, weights, offset, error, plain)
-
-
-def _folds(run: NDArray[np.str_], whole: Array) -> list[NDArray[np.bool_]]:
-    """Give what is left out in turn: each run, and last the third of the runs that score highest."""
-    names = np.unique(run)
-    if names.size < 4:
-        return []
-    best = np.argsort([-float(whole[run == name].max()) for name in names])
-    return [*(run == name for name in names), np.isin(run, names[best[: names.size // 3]])]
-
-
-def _anchors(values: Array, size: int, seed: int) -> tuple[NDArray[np.intp], Array]:
-    from sklearn.cluster import MiniBatchKMeans
-
-    _, vectors = np.linalg.eigh(values @ values.T)
-    kept = min(COORDINATES, vectors.shape[1])
-    points = values.T @ vectors[:, ::-1][:, :kept]
-    groups = MiniBatchKMeans(size, random_state=seed, n_init=1, batch_size=4096).fit(points)
-    # A member drawn at random, not the one in the middle: of items that are right or wrong the middle one never
-    # changes, and a list of such items would not see a better model. Drawn, the estimate is unbiased for any model.
+    count = values.shape[1]
+    if not 1 <= size < count:
+        advice = f"choose 1 to {count - 1}" if count > 1 else "score the only item"
+        raise InputError(f"a list of {size} items cannot stand for {count}", advice)
     generator = np.random.default_rng(seed)
-    sizes = np.bincount(groups.labels_, minlength=size)
-    drawn = {}
-    for group in np.flatnonzero(sizes):
-        drawn[int(generator.choice(np.flatnonzero(groups.labels_ == group)))] = float(sizes[group])
-    # Groups can come out empty: the largest ones then give a second item, and share their weight.
-    while len(drawn) < size:
-        chosen = max(drawn, key=lambda item: drawn[item])
-        others = np.flatnonzero(groups.labels_ == groups.labels_[chosen])
-        free = np.array([one for one in others if one not in drawn])
-        if free.size == 0:
-            free = np.array([one for one in range(points.shape[0]) if one not in drawn])
-        drawn[chosen] /= 2
-        drawn[int(generator.choice(free))] = drawn[chosen]
-    items = np.array(sorted(drawn), dtype=np.intp)
-    weight = np.array([drawn[int(one)] for one in items])
-    return items, weight / weight.sum()
+    strata = _strata(guide, flops, size)
+    drawn = np.array([generator.choice(one) for one in strata], dtype=np.intp)
+    weights = np.array([one.size for one in strata]) / count
+    order = np.argsort(drawn)
+    # The errors come from all items of the left-out runs, not from the one draw: nothing of it is chance.
+    out = _largest(run, flops)
+    tested = values[out] if out.any() else values
+    known = ~out
+    square = _variance(tested, _strata(guide[known], flops[known], size))
+    plain = np.mean(tested.var(axis=1, ddof=1)) * (1 - size / count) / size
+    return ShortList(
+        drawn[order], weights[order], float(np.sqrt(square)), float(np.sqrt(plain)), int(np.unique(run[out]).size)
+    )
 
 
-def _weights(chosen: Array, whole: Array, anchors: Array, strength: float) -> tuple[Array, float]:
-    """Move the anchors' weights by ridge regression on what they leave of the whole."""
-    centre = chosen.mean(axis=0)
-    around = chosen - centre
-    rest = whole - whole.mean() - around @ anchors
-    square = around @ around.T
-    scale = max(float(np.trace(square)) / square.shape[0], 1e-12)
-    move = around.T @ np.linalg.solve(square + strength * scale * np.eye(square.shape[0]), rest)
-    weights = anchors + move
-    return weights, float(whole.mean() - centre @ weights)
+def _largest(run: NDArray[np.str_], flops: Array) -> NDArray[np.bool_]:
+    names = np.unique(run)
+    if names.size < FEWEST_RUNS:
+        return np.zeros(run.size, dtype=bool)
+    order = np.argsort([-float(flops[run == name].max()) for name in names], kind="stable")
+    return np.isin(run, names[order[: max(1, round(LEFT_OUT * names.size))]])
 
 
-def table_values(table: ItemTable) -> Array:
-    """Give the score of each item that a short list estimates: right or wrong, pass rates, or its progress."""
+def _strata(guide: Array, flops: Array, size: int) -> list[NDArray[np.intp]]:
+    """Cut the items into `size` strata, each a list of their places."""
+    place = np.log(flops)
+    weight = np.exp((place - place.max()) / LOCALITY)
+    weight /= weight.sum()
+    place = place - weight @ place
+    level = weight @ guide
+    spread = float(weight @ place**2)
+    trend = (weight * place) @ (guide - level) / spread if spread > 0 else np.zeros_like(level)
+    order = np.argsort(level + AHEAD * trend, kind="stable")
+    blocks = np.array_split(order, max(1, size // BY_TREND))
+    # Every other block is turned round, so that items at the seam of two blocks are alike.
+    turned = [
+        one[np.argsort(trend[one], kind="stable")[:: 1 if number % 2 == 0 else -1]] for number, one in enumerate(blocks)
+    ]
+    return list(np.array_split(np.concatenate(turned), size))
+
+
+def _variance(values: Array, strata: list[NDArray[np.intp]]) -> float:
+    """Average over checkpoints the variance of the estimate from one item of each stratum."""
+    share = np.array([one.size for one in strata]) / values.shape[1]
+    within = np.stack([values[:, one].var(axis=1) for one in strata], axis=1)
+    return float(np.mean(within @ share**2))
+
+
+def table_values(table: ItemTable) -> tuple[Array, Array]:
+    """Give the score of each item that a short list estimates, and the guide to its progress.
+
+    The score is right or wrong, the pass rate, or the item's progress where neither was kept.
+    """
     name = next((one for one in ("correct", "pass_rate") if one in table.measures), None)
-    values = table.measures[name] if name else table.progress[1]
-    return features.fill(values, table.run, table.tokens)
+    values = features.fill(table.measures[name] if name else table.progress[1], table.run, table.tokens)
+    if "margin" in table.measures:
+        return values, features.fill(table.measures["margin"], table.run, table.tokens)
+    if "nats" in table.measures:
+        return values, -features.fill(table.measures["nats"], table.run, table.tokens)
+    return values, values

@@ -39,3 +39,16 @@ def test_a_table_without_items_is_told_in_one_line(ladder_folder, capsys):
         main(["difficulty", "easy", "--results", str(ladder_folder)])
     assert ended.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_items_without_a_number_are_told_and_not_taken_for_solved(tmp_path, capsys):
+    rows = [{"family": "f", "run": f"r{i}", "params": 10**7 * 2**i, "step": 1, "tokens": 10**9} for i in range(5)]
+    scores = {"task": "t", "metric": "acc", "value": 0.3, "stderr": 0.01, "n_items": 4, "num_fewshot": 0}
+    empty = {"params_non_embedding": None, "tokens_planned": None, "flops": None}
+    pd.DataFrame([{**row, **empty, **scores} for row in rows]).to_parquet(tmp_path / "evals.parquet")
+    (tmp_path / "items").mkdir()
+    pd.DataFrame([{**row, "values": [float("nan")] * 4} for row in rows]).to_parquet(tmp_path / "items" / "t.parquet")
+    with pytest.raises(SystemExit) as ended:
+        main(["difficulty", "t", "--results", str(tmp_path)])
+    assert ended.value.code == 2
+    assert "the items of t have no value that is a number" in capsys.readouterr().err

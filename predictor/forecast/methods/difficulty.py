@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.difficulty import ClusterAnalysis, ItemForecast, ItemTable, fit_from_items, item_table, judge
+from predictor.difficulty import ClusterAnalysis, ItemForecast, ItemTable, fit_tasks_from_items, item_table, judge
+from predictor.difficulty.route import needed
 from predictor.errors import PredictorError
 from predictor.forecast.methods.method import Array, Resampling
 from predictor.forecast.panel import Panel
@@ -53,7 +54,7 @@ class Difficulty:
         tables, missing = {}, {}
         for task in results.tasks:
             try:
-                tables[task] = item_table(results, task, family=family)
+                tables[task] = needed(item_table(results, task, family=family))
             except PredictorError as error:
                 missing[task] = error.message
         return cls(tables, missing)
@@ -76,10 +77,13 @@ class Difficulty:
 
     def fit(self, panel: Panel, resampling: Resampling) -> FittedDifficulty:
         """Fit each series on the runs of the panel, up to the tokens that it holds of each."""
-        fits = []
-        for one in panel.series:
-            table, _, analysis = self._judge(one.task, panel)
-            fits.append(fit_from_items(table, resampling.resamples, resampling.seed, analysis))
+        judged = [self._judge(one.task, panel) for one in panel.series]
+        fits = fit_tasks_from_items(
+            [table for table, _, _ in judged],
+            resampling.resamples,
+            resampling.seed,
+            [analysis for _, _, analysis in judged],
+        )
         return FittedDifficulty(tuple(fits))
 
     def _judge(self, task: str, panel: Panel) -> tuple[ItemTable, str | None, ClusterAnalysis | None]:
