@@ -30,7 +30,7 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from predictor.decisions.compare import rank_forecasts
+from predictor.decisions.comparison import rank_forecasts
 from predictor.decisions.contenders import fit_contenders
 from predictor.decisions.correlation import Correlation, measure_correlation, series_key
 from predictor.errors import ForecastError

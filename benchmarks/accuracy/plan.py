@@ -33,8 +33,8 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from predictor.decisions.belief import Belief, Scale
-from predictor.decisions.design import choose_runs
-from predictor.decisions.plan import believe_panel, believe_published
+from predictor.decisions.design import Limits, choose_runs
+from predictor.decisions.planning import believe_panel, believe_published
 from predictor.errors import ForecastError
 from predictor.forecast import fit_forecaster
 from predictor.forecast.backtest import without_runs
@@ -45,7 +45,7 @@ from predictor.results import read_results
 FAMILIES = (("gadre", "c4_original"), ("gadre", "rpj"), ("gadre", "rw_original"), ("olmo_ladder", "olmo_ladder"))
 SHARES = (0.05, 0.2)
 BEGUN = 4
-ORDERS = 3
+ORDERS = 2
 WAYS = ("plan", "plan, first", "uniform", "largest", "random")
 
 
@@ -78,9 +78,9 @@ def scale(panel: Panel, ends: NDArray[np.intp], runs: list[int]) -> Scale:
 def chosen(belief: Belief, points: Scale, pool: NDArray[np.intp], budget: float, items: list[int | None]) -> list[int]:
     mean = np.clip(belief.mean[:, 0], 0, 1)
     floor = np.array([float(binomial_error(one, n)) ** 2 for one, n in zip(mean, items, strict=True)])
-    design = choose_runs(belief, points.flops, budget, len(pool), floor)
     # A published run can be bought once.
-    return [int(pool[i - 1]) for i in dict.fromkeys(design.chosen)]
+    design = choose_runs(belief, Limits(points.flops, budget, runs=len(pool), seeds=1), floor)
+    return [int(pool[i - 1]) for i in design.chosen]
 
 
 def uniform(pool: NDArray[np.intp], cost: NDArray[np.float64], budget: float) -> list[int]:

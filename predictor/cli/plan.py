@@ -44,6 +44,14 @@ class Quantities(click.ParamType):
     "--runs", "most_runs", type=click.IntRange(min=1), default=12, show_default=True, help="How many runs at most."
 )
 @click.option(
+    "--seeds",
+    "most_seeds",
+    type=click.IntRange(min=1),
+    default=3,
+    show_default=True,
+    help="How many runs of one size and length at most.",
+)
+@click.option(
     "--published",
     metavar="NAME",
     help="Without --results: whose coefficients of the chinchilla law are the prior (default: besiroglu).",
@@ -62,6 +70,7 @@ def command(
     sizes: tuple[float, ...] | None,
     ratios: tuple[float, ...] | None,
     most_runs: int,
+    most_seeds: int,
     published: str | None,
     seed: int,
     json_path: str | None,
@@ -91,6 +100,7 @@ def command(
             sizes=sizes,
             ratios=ratios,
             most_runs=most_runs,
+            most_seeds=most_seeds,
         )
     else:
         if published is not None:
@@ -105,6 +115,7 @@ def command(
             sizes=sizes,
             ratios=ratios,
             most_runs=most_runs,
+            most_seeds=most_seeds,
             seed=seed,
         )
     if json_path is not None:

@@ -1,9 +1,9 @@
 """What to do with forecasts: choose between recipes, plan the next runs, rank models, measure their density."""
 
-from predictor.decisions.compare import Comparison, Pair, Ranking, Standing, compare
-from predictor.decisions.density import Densities, ModelDensity, TaskDensity, density
-from predictor.decisions.plan import Narrowing, Plan, PlannedRun, plan, plan_first
-from predictor.decisions.rank import AgreementBySize, BenchmarkAgreement, ModelRanking, RankedModel, rank
+from predictor.decisions.capacity import Densities, ModelDensity, TaskDensity, density
+from predictor.decisions.comparison import Comparison, Pair, Ranking, Standing, compare
+from predictor.decisions.planning import Narrowing, Plan, PlannedRun, plan, plan_first
+from predictor.decisions.ranking import AgreementBySize, BenchmarkAgreement, ModelRanking, RankedModel, rank
 
 __all__ = [
     "AgreementBySize",

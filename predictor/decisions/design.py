@@ -42,14 +42,37 @@ def variance_after(belief: Belief, chosen: tuple[int, ...]) -> Array:
     return np.asarray(prior - np.einsum("ti,ti->t", across, np.linalg.solve(inner, across[..., None])[..., 0]))
 
 
-def choose_runs(belief: Belief, cost: Array, budget: float, most: int, floor: Array) -> Design:
+@dataclass(frozen=True)
+class Limits:
+    """What a design may take.
+
+    Attributes:
+        cost: of a run at each point, shape (P,); that of the target is not looked at.
+        budget: what all runs together may cost.
+        runs: how many runs at most.
+        seeds: how many of them at one point at most.
+    """
+
+    cost: Array
+    budget: float
+    runs: int
+    seeds: int
+
+    def allowed(self, chosen: tuple[int, ...]) -> NDArray[np.bool_]:
+        """Say at which points one run more could be trained beside the chosen ones, shape (P,)."""
+        left = self.budget - sum(self.cost[i] for i in chosen)
+        taken = np.bincount(np.array(chosen, dtype=int), minlength=self.cost.size)
+        fits = (self.cost <= left + 1e-9 * self.budget) & (taken < self.seeds)
+        fits[0] = False
+        return np.asarray(fits & (len(chosen) < self.runs))
+
+
+def choose_runs(belief: Belief, limits: Limits, floor: Array) -> Design:
     """Choose runs whose cost stays within a budget so that the mean interval of the target is narrowest.
 
     Args:
         belief: point 0 is the target, the others are candidates.
-        cost: of each point; that of the target is not looked at.
-        budget: what all runs together may cost.
-        most: how many runs at most.
+        limits: what may be chosen.
         floor: variance at the target that no run removes (its own evaluation's noise), shape (T,).
 
     Greedy by gain and greedy by gain per cost, each improved by exchanges; the better of the two is returned, as
@@ -57,7 +80,7 @@ def choose_runs(belief: Belief, cost: Array, budget: float, most: int, floor: Ar
     """
     designs = []
     for per_cost in (False, True):
-        chosen = _improve(belief, _fill(belief, cost, budget, most, floor, (), per_cost), cost, budget, most, floor)
+        chosen = _improve(belief, _fill(belief, limits, floor, (), per_cost), limits, floor)
         designs.append(Design(chosen, variance_after(belief, chosen)))
     return min(designs, key=lambda one: _width(one.variance, floor))
 
@@ -84,43 +107,34 @@ def _gains(belief: Belief, chosen: tuple[int, ...], floor: Array) -> Array:
     return before - np.sqrt(np.maximum(after, 0.0) + floor[:, None]).mean(axis=0)
 
 
-def _fill(
-    belief: Belief, cost: Array, budget: float, most: int, floor: Array, chosen: tuple[int, ...], per_cost: bool
-) -> tuple[int, ...]:
+def _fill(belief: Belief, limits: Limits, floor: Array, chosen: tuple[int, ...], per_cost: bool) -> tuple[int, ...]:
     """Add the best run as long as it fits and is worth it."""
-    while len(chosen) < most:
-        left = budget - sum(cost[i] for i in chosen)
-        fits = cost <= left * (1 + 1e-9)
-        fits[0] = False
-        if not fits.any():
-            return chosen
+    while (fits := limits.allowed(chosen)).any():
         gain = np.where(fits, _gains(belief, chosen, floor), -np.inf)
-        value = gain / cost if per_cost else gain
+        value = gain / limits.cost if per_cost else gain
         # Where several are as good, the cheapest.
-        best = int(np.flatnonzero(value >= value.max() - 1e-12)[np.argmin(cost[value >= value.max() - 1e-12])])
+        equal = np.flatnonzero(value >= value.max() - 1e-12 * abs(value.max()))
+        best = int(equal[np.argmin(limits.cost[equal])])
         if gain[best] < _WORTH * _width(variance_after(belief, chosen), floor):
-            return chosen
+            break
         chosen = (*chosen, best)
     return chosen
 
 
-def _improve(
-    belief: Belief, chosen: tuple[int, ...], cost: Array, budget: float, most: int, floor: Array
-) -> tuple[int, ...]:
+def _improve(belief: Belief, chosen: tuple[int, ...], limits: Limits, floor: Array) -> tuple[int, ...]:
     """Take each run out in turn, fill what it cost by gain and by gain per cost, and keep what is better."""
     best = _width(variance_after(belief, chosen), floor)
     for _ in range(_PASSES):
-        before = best
-        for place in range(len(chosen)):
-            if place >= len(chosen):
-                break
+        before, place = best, 0
+        while place < len(chosen):
             rest = chosen[:place] + chosen[place + 1 :]
             for per_cost in (False, True):
-                tried = _fill(belief, cost, budget, most, floor, rest, per_cost)
+                tried = _fill(belief, limits, floor, rest, per_cost)
                 width = _width(variance_after(belief, tried), floor)
                 if width < best * (1 - 1e-6):
                     chosen, best = tried, width
                     break
+            place += 1
         if best >= before * (1 - 1e-6):
             break
     return chosen

@@ -15,8 +15,8 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor import __version__
-from predictor.decisions.compare import spread_of
-from predictor.decisions.rank import benchmark_names, last_scores
+from predictor.decisions.comparison import spread_of
+from predictor.decisions.ranking import benchmark_names, last_scores
 from predictor.errors import ForecastError
 from predictor.forecast import Forecaster, TaskForecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES

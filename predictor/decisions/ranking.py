@@ -146,6 +146,8 @@ def rank(
         ForecastError: too few models or benchmarks.
     """
     scores = last_scores(results, families, tasks)
+    # A benchmark that all models score alike orders none.
+    scores = scores.loc[:, scores.max() > scores.min()]
     if len(scores) < _FEWEST_MODELS or scores.shape[1] < _FEWEST_BENCHMARKS:
         raise ForecastError(
             f"{results.path} has {len(scores)} models scored on {scores.shape[1]} benchmarks, {_FEWEST_MODELS} and "
@@ -193,7 +195,7 @@ def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterabl
 
     Returns:
         index (family, run, params, tokens), columns (task, num_fewshot; -1 where the table does not say); NaN where not
-        scored. Benchmarks on which all models score alike are left out.
+        scored.
     """
     evals = results.evals
     known = evals["family"].unique()
@@ -216,11 +218,9 @@ def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterabl
     rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
     end = rows.groupby(["family", "run"])["tokens"].transform("max")
     rows = rows[rows["tokens"] == end]
-    table = rows.pivot_table(
+    return rows.pivot_table(
         index=["family", "run", "params", "tokens"], columns=["task", "num_fewshot"], values="value", aggfunc="mean"
     )
-    # One that all models score alike orders none.
-    return table.loc[:, table.max() > table.min()]
 
 
 def benchmark_names(scores: pd.DataFrame) -> list[tuple[str, int]]:

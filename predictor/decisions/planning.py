@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from predictor import __version__
 from predictor.decisions.belief import Belief, Scale, believe, believe_law
-from predictor.decisions.design import choose_runs
+from predictor.decisions.design import Limits, choose_runs
 from predictor.errors import ForecastError, InputError
 from predictor.forecast import Forecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
@@ -25,7 +25,7 @@ from predictor.results import Results
 Array = NDArray[np.float64]
 
 SCHEMA = "predictor.plan/1"
-MOST_RUNS = 12
+MOST_RUNS, MOST_SEEDS = 12, 3
 # Tokens per parameter of candidate runs; 20 is compute-optimal after Hoffmann et al. 2022.
 RATIOS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 # Candidate sizes are apart by this factor where the table names none, and no more than so many are looked at.
@@ -40,7 +40,7 @@ _FEWEST_RUNS = 3
 # and 300B, as open models do on benchmarks of common sense. Standard deviations: of ln E, of the logarithms of
 # both terms at the middle of the candidates and of their exponents; of ceiling, ln steepness and middle.
 _CHANCE, _GAIN, _STEEPNESS, _MIDDLE = 0.25, 0.7, 4.6, 2.33
-_LOSS_SD = (0.1, 0.3, 0.15, 0.3, 0.15)
+_LOSS_SD = (0.15, 0.5, 0.3, 0.5, 0.3)
 _LINK_SD = (0.1, 0.4, 0.3)
 # What such a law leaves out, and what differs between runs alike but for the seed; items of a typical benchmark.
 _DEVIATION, _RUN_NOISE, _ITEMS = 0.012, 0.004, 1000
@@ -155,6 +155,7 @@ def plan(
     sizes: Sequence[float] | None = None,
     ratios: Sequence[float] | None = None,
     most_runs: int = MOST_RUNS,
+    most_seeds: int = MOST_SEEDS,
     seed: int = 0,
     resamples: int = RESAMPLES,
 ) -> Plan:
@@ -174,6 +175,7 @@ def plan(
         sizes: parameters that a run may have; those of the table, and steps of two up to the target's, where None.
         ratios: tokens per parameter that a run may have; `RATIOS` up to what the target or the ladder has where None.
         most_runs: how many runs at most.
+        most_seeds: how many of them alike but for the seed.
         seed: of the resampling.
         resamples: as of `fit_forecaster`.
 
@@ -205,7 +207,7 @@ def plan(
     belief = believe_panel(panel.select(rows), points)
     errors = [binomial_error(np.array(o.median), panel.series[row].n_items) for o, row in zip(kept, rows, strict=True)]
     floor = np.array(errors, dtype=float) ** 2
-    chosen = choose_runs(belief, points.flops, budget, most_runs, floor)
+    chosen = choose_runs(belief, Limits(points.flops, budget, most_runs, most_seeds), floor)
     now = belief.covariance[:, 0, 0]
     shrink = np.sqrt((chosen.variance + floor) / (now + floor))
     narrowed = tuple(
@@ -239,6 +241,7 @@ def plan_first(
     sizes: Sequence[float] | None = None,
     ratios: Sequence[float] | None = None,
     most_runs: int = MOST_RUNS,
+    most_seeds: int = MOST_SEEDS,
 ) -> Plan:
     """Plan a first ladder, when nothing has been trained yet.
 
@@ -254,6 +257,7 @@ def plan_first(
         sizes: parameters that a run may have; steps of two from a thousandth of the target's where None.
         ratios: tokens per parameter that a run may have.
         most_runs: how many runs at most.
+        most_seeds: how many of them alike but for the seed.
 
     Raises:
         UnknownNameError: nobody of that name has published the chinchilla law.
@@ -264,7 +268,7 @@ def plan_first(
     points = _points(params, tokens, candidates)
     belief = believe_published(published, points)
     floor = np.array([float(binomial_error(belief.mean[0, 0], _ITEMS)) ** 2])
-    chosen = choose_runs(belief, points.flops, budget, most_runs, floor)
+    chosen = choose_runs(belief, Limits(points.flops, budget, most_runs, most_seeds), floor)
     before, after = (
         2 * _CENTRAL_80 * float(np.sqrt(variance[0] + floor[0]))
         for variance in (belief.covariance[:, 0, 0], chosen.variance)
