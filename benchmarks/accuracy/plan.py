@@ -8,7 +8,7 @@ the four cheapest of them; with a share of what the whole pool costs, further ru
 
 - plan: by `predictor.decisions`, from the scores of the runs begun with;
 - plan, first: the same from published laws alone, nothing begun (no scores are looked at);
-- uniform: as many runs as fit, evenly spread over the logarithm of compute;
+- uniform: six runs evenly spread over the logarithm of compute, up to as far as they fit;
 - largest: the most costly that fits, again and again;
 - random: runs in random order, as long as they fit (mean of several orders).
 
@@ -46,6 +46,7 @@ FAMILIES = (("gadre", "c4_original"), ("gadre", "rpj"), ("gadre", "rw_original")
 SHARES = (0.05, 0.2)
 BEGUN = 4
 ORDERS = 2
+LADDER = 6
 WAYS = ("plan", "plan, first", "uniform", "largest", "random")
 
 
@@ -85,8 +86,8 @@ def chosen(belief: Belief, points: Scale, pool: NDArray[np.intp], budget: float,
 
 def uniform(pool: NDArray[np.intp], cost: NDArray[np.float64], budget: float) -> list[int]:
     order = pool[np.argsort(cost[pool])]
-    for count in range(len(order), 0, -1):
-        wanted = np.geomspace(cost[order[0]], min(cost[order[-1]], budget), count)
+    for top in order[::-1]:
+        wanted = np.geomspace(cost[order[0]], cost[top], LADDER)
         near = np.abs(np.log(cost[order])[None] - np.log(wanted)[:, None]).argmin(axis=1)
         picked = [int(one) for one in np.unique(order[near])]
         if cost[picked].sum() <= budget:

@@ -135,14 +135,10 @@ def print_plan(answer: Plan) -> None:
 
     shown = console()
     target = f"{format_quantity(answer.params)} parameters, {format_quantity(answer.tokens)} tokens"
-    runs = Table(
-        title=f"runs for {answer.family or 'a first ladder'} towards {target}: {answer.flops:.3g} of "
-        f"{answer.budget:.3g} FLOPs",
-        title_justify="left",
-        box=None,
-        pad_edge=False,
-        header_style="bold",
+    click.echo(
+        f"{answer.family or 'a first ladder'}: runs towards {target}, {answer.flops:.3g} of {answer.budget:.3g} FLOPs"
     )
+    runs = Table(box=None, pad_edge=False, header_style="bold")
     for name in ("parameters", "tokens", "tokens/parameter", "seeds", "FLOPs", "share"):
         runs.add_column(name, justify="right", no_wrap=True)
     for run in answer.runs:

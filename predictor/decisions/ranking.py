@@ -145,13 +145,13 @@ def rank(
         UnknownNameError: a family or task that is not there.
         ForecastError: too few models or benchmarks.
     """
-    scores = last_scores(results, families, tasks)
-    # A benchmark that all models score alike orders none.
-    scores = scores.loc[:, scores.max() > scores.min()]
+    given = last_scores(results, families, tasks)
+    # A benchmark that few models were scored on, or that all score alike, orders none.
+    scores = given.loc[:, (given.notna().sum() >= _FEWEST_MODELS) & (given.max() > given.min())].dropna(how="all")
     if len(scores) < _FEWEST_MODELS or scores.shape[1] < _FEWEST_BENCHMARKS:
         raise ForecastError(
-            f"{results.path} has {len(scores)} models scored on {scores.shape[1]} benchmarks, {_FEWEST_MODELS} and "
-            f"{_FEWEST_BENCHMARKS} are needed to rank",
+            f"{results.path} has {len(given)} models scored on {given.shape[1]} benchmarks, and "
+            f"{_FEWEST_BENCHMARKS} that tell {_FEWEST_MODELS} models apart are needed to rank",
             "score more of them, or name other --families or --tasks",
         )
     held = None if reference is None else {results.task(name).task for name in reference}
@@ -261,6 +261,9 @@ def _agreement(
     taus = np.array(kendall)
     found = []
     for place, (task, shots) in enumerate(benchmark_names(scores)):
+        if not np.isfinite(kendall[place]):
+            # Its models were scored on no other benchmark, or tie there.
+            continue
         others = taus[in_reference & (np.arange(number) != place)]
         others = others[np.isfinite(others)]
         spread = float(others.std(ddof=1)) if others.size > 2 else 0.0
@@ -282,7 +285,7 @@ def _agreement(
         for slot, size in enumerate(sizes)
     ]
     by_size.append(AgreementBySize(count, random=_mean(taus), adjacent=_mean(taus)))
-    return tuple(found), tuple(by_size)
+    return tuple(found), tuple(one for one in by_size if np.isfinite([one.random, one.adjacent]).all())
 
 
 def _mean(values: Array) -> float:

@@ -1,4 +1,5 @@
 import itertools
+import json
 
 import numpy as np
 import pandas as pd
@@ -79,6 +80,14 @@ def test_a_benchmark_that_orders_the_models_backwards_stands_out(as_results):
     assert [one.run for one in answer.models] == [f"m{i}" for i in range(7, -1, -1)]
     assert answer.kemeny.contradicted == 28
     assert {one.task: one.kendall for one in answer.agreement} == pytest.approx({"a": 1, "b": 1, "c": 1, "odd": -1})
+
+
+def test_models_and_benchmarks_that_nothing_is_known_of_are_left_out(as_results):
+    scores = {f"m{i}": {"a": 0.1 * i, "b": 0.1 * i, "flat": 0.5} for i in range(5)}
+    answer = rank(as_results(table({**scores, "alone": {"rare": 0.4}})))
+    assert [one.run for one in answer.models] == ["m4", "m3", "m2", "m1", "m0"]
+    assert {one.task for one in answer.agreement} == {"a", "b"}
+    json.dumps(answer.to_json(), allow_nan=False)
 
 
 def test_too_little_to_rank_is_refused(as_results):
