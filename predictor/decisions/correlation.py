@@ -10,11 +10,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from predictor.decisions.common_scales import ALIKE
 from predictor.forecast import Forecaster
 from predictor.forecast.panel import Series
 
-# Runs of two families are held beside each other when size, compute and distance of extrapolation differ by less.
-_ALIKE = 0.4
 # Correlations before anything is seen (medians over pairs of families of published ladders, benchmarks/accuracy), and
 # how many pairs of held-out runs they count for.
 _FAMILIES, _BENCHMARKS = 0.35, 0.1
@@ -57,7 +56,7 @@ def measure_correlation(forecasters: Mapping[str, Forecaster]) -> Correlation:
     for first, second in itertools.combinations(errors, 2):
         both = errors[first].merge(errors[second], on="key", suffixes=("_a", "_b"))
         for name in ("size", "compute", "reach"):
-            both = both[(both[f"{name}_a"] - both[f"{name}_b"]).abs() < _ALIKE]
+            both = both[(both[f"{name}_a"] - both[f"{name}_b"]).abs() < ALIKE]
         if both.empty:
             continue
         power = both.assign(power=(both["error_a"] ** 2 + both["error_b"] ** 2) / 2).groupby("key")["power"]
