@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 import pytest
 
+import predictor.decisions
 import predictor.difficulty
 import predictor.evaluation
 import predictor.fitting
@@ -59,6 +60,12 @@ def test_links_lead_to_files_that_exist(page):
             | {"cluster", "expected_tries", "fit_difficulty", "fit_from_items", "fit_item_response"}
             | {"fit_subset_map", "fit_tasks_from_items", "fit_through_subset", "forecast_from_bins", "item_table"}
             | {"judge", "pass_at_k", "pass_until"},
+        ),
+        (
+            predictor.decisions,
+            {"AgreementBySize", "BenchmarkAgreement", "Comparison", "Densities", "ModelDensity", "ModelRanking"}
+            | {"Narrowing", "Pair", "Plan", "PlannedRun", "RankedModel", "Ranking", "Standing", "TaskDensity"}
+            | {"compare", "density", "plan", "plan_first", "rank"},
         ),
         (predictor.results, {"Results", "TaskInfo", "read_results"}),
         (

@@ -1,0 +1,277 @@
+"""Capacity density: how large a reference model would have to be to score as a model does, over how large it is.
+
+Source: Xiao et al. 2024, arXiv 2412.04315. The reference's score over size is its family's forecast (two steps through
+a loss where there is one, among other methods) at one number of training tokens, read backwards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from predictor import __version__
+from predictor.decisions.comparison import spread_of
+from predictor.decisions.ranking import benchmark_names, last_scores
+from predictor.errors import ForecastError
+from predictor.forecast import Forecaster, TaskForecast, fit_forecaster
+from predictor.forecast.forecaster import RESAMPLES
+from predictor.results import Results
+
+Array = NDArray[np.float64]
+
+SCHEMA = "predictor.density/1"
+# Sizes at which the reference is forecast, evenly in logarithms over its own.
+_POINTS = 40
+_CENTRAL_80 = 1.2815515655
+
+
+@dataclass(frozen=True)
+class TaskDensity:
+    """One model on one benchmark.
+
+    Attributes:
+        task: the benchmark.
+        num_fewshot: examples in the prompt, or None.
+        score: what the model scored.
+        effective_params: size of the reference model that scores so; None where it lies outside the reference's sizes.
+        interval: of the effective size, 80 %; an end is None where it lies outside.
+        refused: why there is no effective size, or None.
+        side: `above` or `below` the reference's sizes where the score says so, else None.
+    """
+
+    task: str
+    num_fewshot: int | None
+    score: float
+    effective_params: float | None
+    interval: tuple[float | None, float | None]
+    refused: str | None
+    side: str | None
+
+
+@dataclass(frozen=True)
+class ModelDensity:
+    """One model.
+
+    Attributes:
+        family: its family.
+        run: its name.
+        params: its parameters.
+        tokens: its training tokens.
+        density: median over benchmarks of effective over true parameters, scores beyond the reference's counted as
+            beyond; None where the median itself lies there, or no benchmark tells.
+        benchmarks: how many benchmarks tell, those beyond included.
+        tasks: one per benchmark.
+    """
+
+    family: str
+    run: str
+    params: float
+    tokens: float
+    density: float | None
+    benchmarks: int
+    tasks: tuple[TaskDensity, ...]
+
+
+@dataclass(frozen=True)
+class Densities:
+    """Densities of several models against one reference family.
+
+    Attributes:
+        reference: the family; its models have density one on average.
+        reference_tokens: training tokens at which its sizes are taken.
+        reference_params: its smallest and largest size: what can be said lies between.
+        models: the densest first.
+        record: version, seed, hashes of the inputs, notes.
+    """
+
+    reference: str
+    reference_tokens: float
+    reference_params: tuple[float, float]
+    models: tuple[ModelDensity, ...]
+    record: dict[str, Any]
+
+    def to_json(self) -> dict[str, Any]:
+        """Give the object of the `density --json` contract."""
+        return {
+            "schema": SCHEMA,
+            "reference": {
+                "family": self.reference,
+                "tokens": self.reference_tokens,
+                "params": list(self.reference_params),
+            },
+            "models": [asdict(one) for one in self.models],
+            "record": self.record,
+        }
+
+
+@dataclass(frozen=True)
+class _Reference:
+    """One benchmark of the reference: medians and 80 % bands over its sizes, each of shape (points,), rising."""
+
+    metric: str
+    grade: str
+    why: str
+    params: Array
+    median: Array
+    low: Array
+    high: Array
+
+    @classmethod
+    def of(cls, params: Array, forecasts: list[TaskForecast]) -> _Reference:
+        median = np.array([one.median for one in forecasts])
+        spread = _CENTRAL_80 * np.array([spread_of(one) for one in forecasts])
+        # A score is read off at one size only: where a forecast falls, the level before it holds.
+        median, low, high = (np.maximum.accumulate(one) for one in (median, median - spread, median + spread))
+        last = forecasts[-1]
+        return cls(last.metric, last.grade, last.why, params, median, low, high)
+
+    def read(self, task: str, shots: int | None, score: float) -> TaskDensity:
+        """Find the size that scores so."""
+
+        def refuse(reason: str, side: str | None = None) -> TaskDensity:
+            return TaskDensity(task, shots, score, None, (None, None), reason, side)
+
+        if self.grade == "F":
+            return refuse(f"the reference's sizes cannot be told apart: {self.why.removeprefix('not forecastable: ')}")
+        if score > self.median[-1]:
+            return refuse("above all sizes of the reference", "above")
+        if score < self.median[0]:
+            return refuse("below all sizes of the reference", "below")
+        lower = self._cross(self.high, score) if score >= self.high[0] else None
+        upper = self._cross(self.low, score) if score <= self.low[-1] else None
+        return TaskDensity(task, shots, score, self._cross(self.median, score), (lower, upper), None, None)
+
+    def _cross(self, curve: Array, score: float) -> float:
+        """Give the smallest size at which a rising curve reaches a score."""
+        right = int(np.searchsorted(curve, score))
+        if right == 0:
+            return float(self.params[0])
+        left = right - 1
+        share = (score - curve[left]) / (curve[right] - curve[left])
+        size = np.log(self.params)
+        return float(np.exp(size[left] + share * (size[right] - size[left])))
+
+
+def density(
+    results: Results,
+    reference: str,
+    *,
+    reference_results: Results | None = None,
+    families: Iterable[str] | None = None,
+    tasks: Iterable[str] | None = None,
+    tokens: float | None = None,
+    seed: int = 0,
+    resamples: int = RESAMPLES,
+) -> Densities:
+    """Measure the capacity density of the last checkpoint of each run.
+
+    Args:
+        results: scores of the models.
+        reference: family whose sizes are the measure.
+        reference_results: where its scores are; `results` where None. Benchmarks are matched by task, metric and number
+            of examples.
+        families: whose runs; all but the reference where None.
+        tasks: benchmarks to look at; all where None.
+        tokens: training tokens of the reference's models; those of its largest run where None. Data beyond them make a
+            model denser.
+        seed: of the resampling.
+        resamples: as of `fit_forecaster`.
+
+    Raises:
+        UnknownNameError: a family or task that is not there.
+        ForecastError: the reference carries no forecast or has one size only, or no model was scored on its benchmarks.
+    """
+    ladder = reference_results or results
+    forecaster = fit_forecaster(ladder, family=reference, seed=seed, resamples=resamples)
+    smallest, largest = float(forecaster.panel.params.min()), float(forecaster.panel.params.max())
+    if largest < 1.05 * smallest:
+        raise ForecastError(
+            f"all runs of family {reference} have one size: nothing says how its scores depend on size",
+            "name another --reference",
+        )
+    length = tokens or float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
+    curves = _reference_curves(forecaster, np.geomspace(smallest, largest, _POINTS), length)
+    if families is None and reference_results is None:
+        families = sorted(set(results.evals["family"].unique()) - {reference})
+        if not families:
+            raise ForecastError(
+                f"{results.path} has no family beside {reference}", "add scores of the models to be measured"
+            )
+    scores = last_scores(results, families, tasks)
+    shared = [
+        (task, shots)
+        for task, shots in benchmark_names(scores)
+        if (task, shots) in curves and curves[task, shots].metric == results.task(task).metric
+    ]
+    if not shared:
+        raise ForecastError(
+            f"no model was scored on a benchmark of family {reference} with the same metric and number of examples",
+            "score them on one suite, or name other --families or --tasks",
+        )
+    models = []
+    index = scores.index.to_frame(index=False)
+    values = scores[pd.MultiIndex.from_tuples(shared)].to_numpy(float)
+    for place, row in enumerate(values):
+        found = tuple(
+            curves[task, shots].read(task, None if shots < 0 else shots, float(score))
+            for (task, shots), score in zip(shared, row, strict=True)
+            if np.isfinite(score)
+        )
+        if found:
+            one = index.iloc[place]
+            models.append(
+                _summarise(str(one["family"]), str(one["run"]), float(one["params"]), float(one["tokens"]), found)
+            )
+    models.sort(key=lambda one: (-_order(one), one.run))
+    inputs = {**results.inputs}
+    if reference_results is not None:
+        inputs |= {f"reference/{name}": value for name, value in reference_results.inputs.items()}
+    record = {
+        "version": __version__,
+        "seed": seed,
+        "resamples": resamples,
+        "inputs": inputs,
+        "reference_runs": forecaster.record["runs"],
+        "notes": list(results.notes),
+    }
+    return Densities(reference, length, (smallest, largest), tuple(models), record)
+
+
+def _reference_curves(forecaster: Forecaster, params: Array, tokens: float) -> dict[tuple[str, int], _Reference]:
+    answers = [forecaster.predict(size, tokens).forecasts for size in params]
+    return {
+        (one.task, -1 if one.num_fewshot is None else one.num_fewshot): _Reference.of(
+            params, [answer[place] for answer in answers]
+        )
+        for place, one in enumerate(answers[0])
+    }
+
+
+def _summarise(family: str, run: str, params: float, tokens: float, tasks: tuple[TaskDensity, ...]) -> ModelDensity:
+    told = [_ratio(one, params) for one in tasks if one.effective_params is not None or one.side]
+    middle = None
+    if told:
+        # Where one of the two middle values lies beyond the reference, so does the median.
+        inner = np.sort(told)[[(len(told) - 1) // 2, len(told) // 2]]
+        if np.isfinite(inner).all() and (inner > 0).all():
+            middle = float(np.sqrt(inner[0] * inner[1]))
+    return ModelDensity(family, run, params, tokens, middle, len(told), tasks)
+
+
+def _ratio(one: TaskDensity, params: float) -> float:
+    if one.effective_params is not None:
+        return one.effective_params / params
+    return np.inf if one.side == "above" else 0.0
+
+
+def _order(one: ModelDensity) -> float:
+    """Sort models whose density lies beyond the reference's sizes above or below all others."""
+    if one.density is not None:
+        return one.density
+    told = [_ratio(task, one.params) for task in one.tasks if task.effective_params is not None or task.side]
+    return float(np.median(told)) if told else -1.0

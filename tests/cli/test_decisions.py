@@ -1,0 +1,59 @@
+import json
+
+import pandas as pd
+import pytest
+
+TARGET = ("--params", "13B", "--tokens", "520B")
+
+
+@pytest.fixture
+def families_csv(tmp_path, draw_ladder):
+    path = tmp_path / "families.csv"
+    tables = [draw_ladder(seed=i).assign(family=name) for i, name in enumerate(("web", "mix"))]
+    pd.concat(tables).to_csv(path, index=False)
+    return path
+
+
+def test_compare_writes_its_json_alone_and_says_what_it_assumes(predictor, families_csv):
+    done = predictor("compare", "--results", families_csv, *TARGET, "--json", "-")
+    answer = json.loads(done.stdout)
+    assert answer["schema"] == "predictor.compare/1"
+    assert answer["target"] == {"params": 13e9, "tokens": 520e9}
+    assert {one["family"] for one in answer["overall"]["standings"]} == {"web", "mix"}
+    assert [one["task"] for one in answer["tasks"]] == ["easy", "hard", "medium"]
+    assert 0.5 <= answer["overall"]["pairs"][0]["probability"] <= 1
+    shown = predictor("compare", "--results", families_csv, *TARGET, "--tasks", "easy")
+    assert "mean of 1 benchmarks" in shown.stdout
+    assert "errors of two families on one benchmark correlate by" in shown.stderr
+
+
+def test_plan_from_results_and_from_nothing(predictor, ladder_folder, tmp_path):
+    out = tmp_path / "plan.json"
+    shown = predictor("plan", "--budget", "1e21", *TARGET, "--results", ladder_folder, "--json", out)
+    answer = json.loads(out.read_text())
+    assert answer["schema"] == "predictor.plan/1"
+    assert answer["flops"] <= answer["budget"] == 1e21
+    assert "80 % width now" in shown.stdout
+    first = json.loads(predictor("plan", "--budget", "1e20", *TARGET, "--json", "-").stdout)
+    assert first["basis"] == "besiroglu"
+    assert first["tasks"][0]["task"] is None
+
+
+def test_rank_and_density_print_every_model(predictor, families_csv):
+    ranked = json.loads(predictor("rank", "--results", families_csv, "--json", "-").stdout)
+    assert ranked["schema"] == "predictor.rank/1"
+    assert len(ranked["models"]) == 12
+    assert "Kemeny's order (exact)" in predictor("rank", "--results", families_csv).stdout
+    dense = json.loads(predictor("density", "--results", families_csv, "--reference", "web", "--json", "-").stdout)
+    assert dense["schema"] == "predictor.density/1"
+    assert {one["family"] for one in dense["models"]} == {"mix"}
+
+
+def test_wrong_input_is_answered_in_one_line(refused, families_csv, ladder_folder):
+    assert "one family to compare" in refused("compare", "--results", ladder_folder, *TARGET)
+    assert "unknown task 'esy'" in refused("rank", "--results", families_csv, "--tasks", "esy")
+    assert "pays for the target itself" in refused("plan", "--budget", "1e30", *TARGET)
+    assert "--tasks needs --results" in refused("plan", "--budget", "1e20", *TARGET, "--tasks", "easy")
+    assert "'x' is not a number" in refused("plan", "--budget", "1e20", *TARGET, "--sizes", "1B,x")
+    assert "unknown published fit" in refused("plan", "--budget", "1e20", *TARGET, "--published", "nobody")
+    assert "unknown family 'pythia'" in refused("density", "--results", families_csv, "--reference", "pythia")

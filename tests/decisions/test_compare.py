@@ -1,0 +1,126 @@
+import itertools
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from predictor.decisions import compare
+from predictor.decisions.common_scales import Gaps, blend, common_gaps
+from predictor.decisions.comparison import _shrink
+from predictor.decisions.correlation import measure_correlation
+from predictor.errors import ForecastError, UnknownNameError
+from predictor.forecast import fit_forecaster, forecast
+from predictor.forecast.panel import build_panel
+from predictor.results import read_results
+
+HARDER = {"easy": 2.75, "medium": 2.45, "hard": 2.25}
+
+
+def families(draw_ladder, second, name="other"):
+    return draw_ladder(seed=1), draw_ladder(seed=2, middles=second).assign(family=name)
+
+
+def test_a_recipe_that_is_better_by_its_law_is_found_so(draw_ladder, as_results):
+    answer = compare(as_results(*families(draw_ladder, HARDER)), 13e9, 520e9, resamples=20)
+    assert [one.family for one in answer.overall.standings] == ["drawn", "other"]
+    assert answer.overall.pairs[0].probability > 0.9
+    assert len(answer.averaged) == 3
+    for ranking in answer.tasks:
+        (pair,) = ranking.pairs
+        assert pair.a == "drawn"
+        assert pair.intervals["95"][0] <= pair.intervals["80"][0] <= pair.difference <= pair.intervals["80"][1]
+
+
+def test_two_ladders_of_one_recipe_cannot_be_told_apart(draw_ladder, as_results):
+    answer = compare(as_results(*families(draw_ladder, None)), 13e9, 520e9, resamples=20)
+    assert answer.overall.pairs[0].probability < 0.75
+    low, high = answer.overall.pairs[0].intervals["80"]
+    assert low < 0 < high
+
+
+def test_each_family_keeps_the_forecast_that_it_has_alone(draw_ladder, as_results):
+    results = as_results(*families(draw_ladder, HARDER))
+    answer = compare(results, 13e9, 520e9, resamples=20)
+    for ranking in answer.tasks:
+        for one in ranking.standings:
+            alone = forecast(results, 13e9, 520e9, family=one.family, tasks=[ranking.task], resamples=20)
+            assert one.forecast == pytest.approx(alone.forecasts[0].median)
+            assert one.grade == alone.forecasts[0].grade
+
+
+def test_held_out_errors_of_published_families_go_together(testbed):
+    results = read_results(testbed("gadre"))
+    tasks = ["arc_easy", "hellaswag", "lambada_openai", "piqa", "coqa", "winograd", "boolq", "copa", "squad", "mmlu"]
+    few = replace(results, evals=results.evals[results.evals["task"].isin(tasks)])
+    found = measure_correlation(
+        {name: fit_forecaster(few, family=name, resamples=2) for name in ("rpj", "rw_original")}
+    )
+    assert found.pairs >= 10
+    assert 0.2 < found.families < 0.8
+    assert 0 <= found.benchmarks < 0.4
+
+
+def test_chances_and_ranks_of_several_families_are_of_one_distribution(draw_ladder, as_results):
+    tables = [draw_ladder(seed=i).assign(family=f"f{i}") for i in range(4)]
+    answer = compare(as_results(*tables), 13e9, 520e9, resamples=10)
+    for ranking in (answer.overall, *answer.tasks):
+        assert sum(one.best for one in ranking.standings) == pytest.approx(1)
+        assert sum(one.rank for one in ranking.standings) == pytest.approx(10)
+        assert [(one.a, one.b) for one in ranking.pairs] == list(
+            itertools.combinations([one.family for one in ranking.standings], 2)
+        )
+
+
+def test_two_families_shrink_as_a_normal_difference_with_a_normal_prior():
+    spread, prior, gap = np.array([[0.03**2, 0.0], [0.0, 0.04**2]]), 0.02**2, 0.06
+    mean, covariance = _shrink(np.array([0.6 + gap, 0.6]), spread, prior)
+    variance = 0.03**2 + 0.04**2
+    assert mean[0] - mean[1] == pytest.approx(gap * prior / (prior + variance))
+    posterior = covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1]
+    assert posterior == pytest.approx(prior * variance / (prior + variance), rel=1e-6)
+
+
+def test_differences_at_common_scales_are_blended_into_those_of_the_forecasts():
+    known = np.array([[False, True, False], [True, False, False], [False, False, False]])
+    gap = np.array([[0.0, 0.03, 0.0], [-0.03, 0.0, 0.0], [0.0, 0.0, 0.0]])
+    # Without the third family the pair stands at (0.06 + 2·0.03)/3.
+    pair = blend(np.array([0.66, 0.6]), Gaps(gap[:2, :2], known[:2, :2], np.array([0.03])))
+    assert pair[0] - pair[1] == pytest.approx(0.04)
+    assert pair.mean() == pytest.approx(0.63)
+    none = Gaps(np.zeros((3, 3)), np.zeros((3, 3), dtype=bool), np.zeros(0))
+    median = np.array([0.66, 0.6, 0.5])
+    np.testing.assert_allclose(blend(median, none), median)
+    assert blend(median, Gaps(gap, known, np.array([0.03]))).mean() == pytest.approx(median.mean())
+
+
+def test_common_scales_are_the_runs_of_one_size_and_length(testbed):
+    results = read_results(testbed("gadre"))
+    panels = {name: build_panel(results, name) for name in ("rpj", "rw_original")}
+    rows = {
+        name: next(i for i, one in enumerate(panel.series) if one.task == "arc_easy") for name, panel in panels.items()
+    }
+    gaps = common_gaps(panels, rows)
+    evals = results.evals[results.evals["task"] == "arc_easy"].assign(
+        ratio=lambda t: 2 ** np.log2(t["tokens"] / t["params"]).round(2)
+    )
+    wide = evals.pivot_table(index=["params", "ratio"], columns="family", values="value")[list(panels)].dropna()
+    largest = sorted(wide.index, key=lambda one: -(float(one[0]) ** 2) * one[1])[:5]
+    expected = (wide.loc[largest, "rpj"] - wide.loc[largest, "rw_original"]).mean()
+    assert gaps.mean[0, 1] == pytest.approx(expected)
+    assert gaps.mean[1, 0] == -gaps.mean[0, 1]
+
+
+def test_what_cannot_be_compared_is_refused(draw_ladder, as_results):
+    one = draw_ladder()
+    with pytest.raises(ForecastError, match="one family to compare, drawn"):
+        compare(as_results(one), 13e9, 520e9)
+    few = draw_ladder(sizes=(1e8, 2e8)).assign(family="few")
+    with pytest.raises(ForecastError, match="few: 2 runs, 3 are needed"):
+        compare(as_results(one, few), 13e9, 520e9)
+    with pytest.raises(UnknownNameError, match="unknown family 'drawm'"):
+        compare(as_results(one, few), 13e9, 520e9, families=["drawm", "few"])
+    with pytest.raises(ForecastError, match="only one family is named"):
+        compare(as_results(one, few), 13e9, 520e9, families=["drawn"])
+    apart = draw_ladder(middles={"other": 2.6}).assign(family="apart")
+    with pytest.raises(ForecastError, match="no two of apart, drawn were scored on the same benchmark"):
+        compare(as_results(one, apart), 13e9, 520e9, resamples=4)
