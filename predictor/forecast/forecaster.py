@@ -17,6 +17,7 @@ from predictor.forecast.backtest import accepted_series, backtest
 from predictor.forecast.combination import Combination, weighted_median
 from predictor.forecast.grade import grade, not_forecastable
 from predictor.forecast.methods import METHODS, Fitted, NeedsResults, Resampling
+from predictor.forecast.methods.families import FamilyShift, FittedFamilies
 from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
 from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
 from predictor.results import Results
@@ -246,6 +247,7 @@ def fit_forecaster(
             fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
     history = backtest(panel, methods)
     accepted = np.array([[i not in refusals[name] for name in methods] for i in range(len(panel.series))])
+    shifts = [one for _, fit in fitted.values() if isinstance(fit, FittedFamilies) for one in fit.shifts]
     record = {
         "version": __version__,
         "seed": seed,
@@ -255,7 +257,8 @@ def fit_forecaster(
         "runs": sorted(panel.runs),
         "observations": int(panel.params.size),
         "largest_run_flops": float(panel.flops.max()),
-        "notes": [*results.notes, *([note] if note else []), *_left_out(other)],
+        "families": [one.to_json() for one in shifts],
+        "notes": [*results.notes, *([note] if note else []), *_left_out(other), *_shifted(shifts, chosen)],
     }
     combination = Combination.of(history, tuple(methods), accepted)
     return Forecaster(panel, tuple(rows), fitted, refusals, history, combination, record)
@@ -280,6 +283,15 @@ def _left_out(tasks: list[str]) -> list[str]:
     if not tasks:
         return []
     return [f"{len(tasks)} tasks left out, their headline metric is no share in [0, 1]: {', '.join(tasks[:3])}, …"]
+
+
+def _shifted(shifts: list[FamilyShift], family: str) -> list[str]:
+    return [
+        f"family {one.family} scores like {family} with {one.compute:.2g} times its compute "
+        f"({one.low:.2g} to {one.high:.2g} by the benchmarks they share)"
+        for one in shifts
+        if one.differs
+    ]
 
 
 def _nothing_to_forecast(method: str, family: str, wanted: set[str] | None, reasons: list[str]) -> ForecastError:

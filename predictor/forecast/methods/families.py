@@ -8,14 +8,15 @@ mean one, so that only the shape is shared and not the level.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import ForecastError
 from predictor.forecast.methods.ability import FittedAbility
-from predictor.forecast.methods.curves import LINKS, curve, curve_slopes, fit_curves
+from predictor.forecast.methods.curves import LINKS, Curves, curve, curve_slopes, fit_curves
 from predictor.forecast.methods.method import Array, Resampling, too_few_runs
 from predictor.forecast.methods.scales import LawScales
 from predictor.forecast.panel import Panel, build_panel
@@ -31,6 +32,46 @@ _LARGEST_SHIFT = 3.0
 _FOREIGN_ERROR, _UNKNOWN_ERROR = 0.01, 0.05
 # Scatter around a curve beside a score's own error, while the shifts are estimated.
 _SCATTER = 0.02
+# Gauss-Newton steps to the shifts along curves that stand.
+_STEPS = 5
+
+
+@dataclass(frozen=True)
+class FamilyShift:
+    """How another family's scores lie to those of the family that is forecast, over all benchmarks they share.
+
+    Attributes:
+        family: the other one.
+        compute: with how much compute, relative to its own, the family that is forecast scores like it; above one the
+            other gets more from the same compute.
+        low: lower end of the 95 % interval of `compute`.
+        high: its upper end.
+    """
+
+    family: str
+    compute: float
+    low: float
+    high: float
+
+    @property
+    def differs(self) -> bool:
+        """Whether the interval leaves out one."""
+        return not self.low <= 1.0 <= self.high
+
+    def to_json(self) -> dict[str, Any]:
+        """Give one entry of a forecast's record."""
+        return asdict(self)
+
+
+@dataclass(frozen=True)
+class FittedFamilies(FittedAbility):
+    """Curves shared by several families.
+
+    Attributes:
+        shifts: one for each other family.
+    """
+
+    shifts: tuple[FamilyShift, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -49,6 +90,10 @@ class _Alignment:
 
     def __call__(self, link: str, coordinates: Array, ability: Array) -> Array:
         """Move the other families' abilities (G, T, M) so that their scores fit the curves; one Gauss-Newton step."""
+        return self.step(link, coordinates, ability)[0]
+
+    def step(self, link: str, coordinates: Array, ability: Array) -> tuple[Array, Array, Array]:
+        """Do that, and give each family's mean shift and its standard error, shapes (G, families), 0 for the first."""
         value = curve(link, coordinates[:, :, None, :], ability)
         steepness = curve_slopes(link, coordinates[:, :, None, :], ability)[0] * coordinates[:, :, None, 1]
         seen = np.isfinite(self.panel.score)
@@ -56,6 +101,7 @@ class _Alignment:
         moved = np.repeat(self.observed[:, None, :], ability.shape[1], axis=1)
         # What a shift would have to explain, had there been none so far.
         residual = np.where(seen, self.panel.score - value, 0.0) + steepness * (ability - moved)
+        means, errors = np.zeros((2, len(ability), int(self.family.max()) + 1))
         for number in range(1, int(self.family.max()) + 1):
             own = self.family == number
             pull = (weight[:, own] * steepness[..., own] * residual[..., own]).sum(axis=-1)
@@ -63,10 +109,32 @@ class _Alignment:
             # The benchmarks' shifts scatter around the family's: each says as much of it as its error leaves.
             says = stiffness / (1 + stiffness * _TASK_SPREAD**2)
             alone = pull / np.maximum(stiffness, 1e-12)
-            mean = (says * alone).sum(axis=1) / (says.sum(axis=1) + _FAMILY_SPREAD**-2)
+            certain = says.sum(axis=1) + _FAMILY_SPREAD**-2
+            mean = (says * alone).sum(axis=1) / certain
+            means[:, number], errors[:, number] = mean, certain**-0.5
             shift = (pull + mean[:, None] * _TASK_SPREAD**-2) / (stiffness + _TASK_SPREAD**-2)
             moved[..., own] += np.clip(shift, -_LARGEST_SHIFT, _LARGEST_SHIFT)[..., None]
-        return moved
+        return moved, means, errors
+
+    def shifts(self, curves: Curves, scales: LawScales, names: list[str]) -> tuple[FamilyShift, ...]:
+        """State the families' shifts as factors of compute, by the likeliest curves of one link."""
+        best = curves.scale[int(curves.weight.sum(axis=1).argmax())]
+        candidates = np.flatnonzero(curves.scale == best)
+        chosen = candidates[curves.weight[candidates].argmax(axis=0)]
+        coordinates = curves.coordinates[chosen, np.arange(len(chosen))][None]
+        alone = replace(self, observed=self.observed[[best]])
+        ability = np.repeat(alone.observed[:, None, :], len(chosen), axis=1)
+        for _ in range(_STEPS):
+            ability, mean, error = alone.step(curves.link, coordinates, ability)
+        # Ability gained by twice the compute, half of it in size and half in data, amid the observations.
+        middle = [float(np.exp(np.log(one).mean())) for one in (self.panel.params, self.panel.tokens)]
+        near, far = (scales.at(middle[0] * more, middle[1] * more)[best, 0] for more in (1.0, 2.0**0.5))
+        factors = 2.0 ** ((mean[0] + np.outer([0.0, -1.96, 1.96], error[0])) / (far - near))
+        return tuple(
+            FamilyShift(name, *(float(factor) for factor in factors[:, number]))
+            for number, name in enumerate(names)
+            if number
+        )
 
 
 @dataclass(frozen=True)
@@ -105,27 +173,27 @@ class AbilityFamilies:
 
     def refuse(self, panel: Panel) -> dict[int, str]:
         """Refuse series with fewer than three runs, and those that no other family was scored on."""
-        merged, family = self._merge(panel)
+        merged, family, _ = self._merge(panel)
         alone = np.flatnonzero(~np.isfinite(merged.score[:, family > 0]).any(axis=1))
         reasons = dict.fromkeys(map(int, alone), f"no other family was scored on it on {_FEWEST_OF_OTHERS} runs")
         return {**reasons, **too_few_runs(panel, FEWEST_RUNS)}
 
-    def fit(self, panel: Panel, resampling: Resampling) -> FittedAbility:
+    def fit(self, panel: Panel, resampling: Resampling) -> FittedFamilies:
         """Fit the shared scale, the families' shifts and every series' curves."""
-        merged, family = self._merge(panel)
+        merged, family, names = self._merge(panel)
         scales = LawScales.of(merged)
         align = _Alignment(merged, family, scales.observed)
-        curves = (fit_curves(link, merged, scales.observed, resampling, self.name, align) for link in LINKS)
-        return FittedAbility(scales, tuple(curves))
+        curves = tuple(fit_curves(link, merged, scales.observed, resampling, self.name, align) for link in LINKS)
+        return FittedFamilies(scales, curves, align.shifts(curves[0], scales, names))
 
-    def _merge(self, panel: Panel) -> tuple[Panel, NDArray[np.intp]]:
+    def _merge(self, panel: Panel) -> tuple[Panel, NDArray[np.intp], list[str]]:
         """Put the other families' observations of a panel's series beside its own.
 
         A backtest must not see further through the others than the forecast itself will: of a panel whose largest
         runs were held out, the others are cut by as much.
 
         Returns:
-            the panel and the number of each observation's family, 0 for the panel's own.
+            the panel, the number of each observation's family, 0 for the panel's own, and the families' names.
         """
         compute = 1.01 * self.reach * float(panel.flops.max())
         size = 1.01 * self.size_reach * float(panel.params.max())
@@ -147,7 +215,7 @@ class AbilityFamilies:
             if used.any():
                 parts.append(replace(other, score=score, stderr=stderr).observations(used))
                 family.append(np.full(int(used.sum()), len(parts) - 1, dtype=np.intp))
-        return _stack(parts), np.concatenate(family)
+        return _stack(parts), np.concatenate(family), [one.family for one in parts]
 
 
 def _stack(parts: list[Panel]) -> Panel:

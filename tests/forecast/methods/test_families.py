@@ -2,6 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 import pandas as pd
+import pytest
 
 from predictor.forecast import fit_forecaster
 from predictor.forecast.methods import Resampling
@@ -75,6 +76,17 @@ def test_benchmarks_that_no_other_family_was_scored_on_are_refused():
     assert set(AbilityFamilies(OTHERS, np.inf, np.inf).refuse(few).values()) == {
         "only 2 runs were scored, 3 are needed"
     }
+
+
+def test_how_much_more_the_other_families_get_from_their_compute_is_found_and_said():
+    better, worse = AbilityFamilies(OTHERS, np.inf, np.inf).fit(SMALL, Resampling(0, 0)).shifts
+    assert (better.family, worse.family) == ("a", "b")
+    assert better.compute == pytest.approx(2.0, rel=0.25)
+    assert worse.compute == pytest.approx(0.6, rel=0.25)
+    assert better.low < better.compute < better.high
+    twin = AbilityFamilies((family("twin", SMALL.params, seed=5),), 1.0, 1.0).fit(SMALL, Resampling(0, 0)).shifts[0]
+    assert not twin.differs
+    assert twin.compute == pytest.approx(1.0, rel=0.1)
 
 
 def test_draws_depend_on_the_seed_alone():
