@@ -48,7 +48,7 @@ CryptoType=crypto/munge
 SlurmUser={user}
 SlurmdUser=root
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={spool}
 SlurmctldPidFile={folder}/slurmctld.pid
 SlurmdPidFile={folder}/slurmd.pid
 SlurmctldLogFile={folder}/slurmctld.log
@@ -103,10 +103,11 @@ class Slurm:
 def slurm(folder: Path, cpus: int = 2) -> Iterator[Slurm]:
     """Run munged, slurmctld and slurmd."""
     folder.mkdir(parents=True)
-    for name in ("state", "spool"):
-        (folder / name).mkdir()
+    (folder / "state").mkdir()
+    # slurmd puts a socket for each job there; a socket's path ends at 108 characters, and pytest's folders are long.
+    spool = Path(tempfile.mkdtemp(prefix="slurmd-"))
     host = socket.gethostname().split(".")[0]
-    settings = {"host": host, "folder": folder, "user": getpass.getuser(), "cpus": cpus}
+    settings = {"host": host, "folder": folder, "spool": spool, "user": getpass.getuser(), "cpus": cpus}
     conf = folder / "slurm.conf"
     conf.write_text(_SLURM_CONF.format(**settings, ctld_port=free_port(), slurmd_port=free_port()))
     running = Slurm(folder)
@@ -134,6 +135,7 @@ def slurm(folder: Path, cpus: int = 2) -> Iterator[Slurm]:
         subprocess.run(cancel, env=running.environment, capture_output=True, check=False)
         time.sleep(0.5)
         end(list(running.processes.values()))
+        shutil.rmtree(spool, ignore_errors=True)
 
 
 def end(processes: list[subprocess.Popen]) -> None:
