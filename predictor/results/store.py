@@ -126,7 +126,7 @@ class Store:
             try:
                 names = read_identities(path)
             except (pa.ArrowInvalid, OSError, ValueError) as error:
-                self.judge(path, error)
+                self.set_aside_if_damaged(path, error)
                 return set()
             pairs = {(step, stem) for step, _, stem in (name.partition("/") for name in names)}
             known = self._merged[path] = (stamp, pairs)
@@ -236,7 +236,7 @@ class Store:
                     continue
             except (pa.ArrowInvalid, OSError) as error:
                 found = path if path.is_file() else merged
-                self.judge(found, error)
+                self.set_aside_if_damaged(found, error)
                 raise StoreError(f"{found} was damaged and set aside", "run the same command again") from None
             kept = {name: value for name, value in columns.items() if name in frame.columns}
             written = _write_frame(frame.assign(**kept), self.pair_path(kind, *place), parts)
@@ -252,7 +252,7 @@ class Store:
             return False
         return True
 
-    def judge(self, path: Path, error: Exception) -> bool:
+    def set_aside_if_damaged(self, path: Path, error: Exception) -> bool:
         """Set a file aside that could not be read because it is damaged; False where it went meanwhile.
 
         Raises:
@@ -392,7 +392,7 @@ class Store:
                 try:
                     frame: pd.DataFrame = read_table(place).to_pandas()
                 except (pa.ArrowInvalid, OSError) as error:
-                    self.judge(place, error)
+                    self.set_aside_if_damaged(place, error)
                     continue
                 frame = frame[(frame["identity"] == identity) & (frame["step"] == step)]
                 if not frame.empty:
@@ -443,7 +443,7 @@ class Store:
             try:
                 tables.append(read_table(path).replace_schema_metadata(None))
             except (pa.ArrowInvalid, OSError) as error:
-                if self.judge(path, error):
+                if self.set_aside_if_damaged(path, error):
                     damaged.append(str(path.relative_to(self.path)))
         notes = []
         if damaged:
