@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 from predictor.checkpoints.integrity import TOKENIZER_FILES, weight_files
@@ -20,10 +22,14 @@ _ALSO = (
     "merges.txt",
     *TOKENIZER_FILES,
 )
+# Which of these name code in the folder say so as `auto_map`.
+_NAME_CODE = ("config.json", "tokenizer_config.json")
 
 
 def digest_of(folder: Path) -> str:
-    """Hash the weights, configuration and tokenizer of a whole checkpoint with SHA-256.
+    """Hash the weights, configuration, tokenizer and code of a whole checkpoint with SHA-256.
+
+    Chat templates are left out: no prompt is made with them.
 
     Raises:
         CheckpointError: a file cannot be read.
@@ -65,4 +71,18 @@ def ledger_name(folder: Path) -> str:
 def _files(folder: Path) -> list[Path]:
     there = {path.name for path in folder.iterdir()}
     also = [folder / name for name in _ALSO if name in there]
-    return sorted({*weight_files(folder), *also}, key=str)
+    return sorted({*weight_files(folder), *also, *_code(folder, there)}, key=str)
+
+
+def _code(folder: Path, names: Iterable[str]) -> list[Path]:
+    """The Python files of a checkpoint whose model or tokenizer is code in its folder; other scripts are none of it."""
+    code = [folder / name for name in names if name.endswith(".py")]
+    return code if code and any(_names_code(folder / name) for name in _NAME_CODE) else []
+
+
+def _names_code(path: Path) -> bool:
+    try:
+        said = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(said, dict) and bool(said.get("auto_map"))

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import pandas as pd
 
 from predictor.checkpoints import Checkpoint, Observed, digest_of, find_checkpoints, fingerprint_of, ledger_name
-from predictor.errors import CheckpointError, EvaluationError
+from predictor.errors import CheckpointError, ConfigError, EvaluationError
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import identity_of, settings_of, sha256_of_json
 from predictor.evaluation.suites import SuiteTask, chosen_tasks, load_suite
 from predictor.project import Project
 from predictor.results.ledger import FAILED, Ledger, PairKey
 from predictor.results.store import Store, stem_of
+from predictor.results.table_file import IMPORTED
 
 
 @dataclass(frozen=True)
@@ -148,6 +149,10 @@ class Planner:
         Raises:
             ConfigError, UnknownNameError: the suite, a run or a task is not what it should be.
         """
+        if IMPORTED in self.project.runs:
+            raise ConfigError(
+                f"runs.{IMPORTED}: the store keeps scores of others under that name", "give the run another one"
+            )
         entries = chosen_tasks(load_suite(self.project.suite, self.project.root), tasks)
         checkpoints = find_checkpoints(self.project, runs, roles, self.observed)
         whole = [checkpoint for checkpoint in checkpoints if checkpoint.incomplete is None]

@@ -149,6 +149,7 @@ class WorkQueue:
         """Give back everything, as all workers have gone: the next plan finds what of it is still missing."""
         self._waiting.clear()
         self._in_hand.clear()
+        self._promised.clear()
         self.ledger.unlease(self.owner)
 
     def tell(self, report: Report) -> None:

@@ -134,16 +134,22 @@ def _engine(where: str | Path, read_only: bool) -> sql.Engine:
         url = sql.make_url(str(where))
         if url.drivername in ("postgres", "postgresql"):
             url = url.set(drivername="postgresql+psycopg")
+        if url.get_backend_name() != "postgresql":
+            raise _unknown(where)
         return sql.create_engine(url, pool_pre_ping=True, connect_args={"connect_timeout": 10})
     except (ArgumentError, NoSuchModuleError):
-        raise StoreError(
-            f"the ledger {redact(str(where))} is no database that is known",
-            "give the path of an SQLite file, or postgresql://user@host/name",
-        ) from None
+        raise _unknown(where) from None
     except ModuleNotFoundError:
         raise StoreError(
             "a ledger in PostgreSQL needs psycopg, which is not installed", "pip install 'predictor[postgres]'"
         ) from None
+
+
+def _unknown(where: str | Path) -> StoreError:
+    return StoreError(
+        f"the ledger {redact(str(where))} is no database that is known",
+        "give the path of an SQLite file, or postgresql://user@host/name",
+    )
 
 
 def _look_only(connection: Any, _: Any) -> None:

@@ -198,38 +198,31 @@ class Ledger:
         """
         alive = tuple(jobs_alive)
 
-        def read(connection: sql.Connection) -> list[Any]:
+        def write(connection: sql.Connection) -> int:
             gone = _expired(self._database.now(connection)) if self.shared else sql.true()
             held = ((PAIRS.c.lease_owner != "") & (PAIRS.c.lease_owner != owner)) | (
                 (PAIRS.c.lease_owner == "") & (PAIRS.c.state == RUNNING)
             )
-            held &= PAIRS.c.lease_job.not_in(alive)
-            return list(connection.execute(sql.select(PAIRS).where(held, gone, PAIRS.c.state != DONE)))
+            return self._end_leases(connection, held & PAIRS.c.lease_job.not_in(alive) & gone & (PAIRS.c.state != DONE))
 
-        rows = self._database.read(read)
+        return self._database.write(write)
+
+    def _end_leases(self, connection: sql.Connection, chosen: Any) -> int:
+        """End leases; pairs that ran wait again. The number of those that ran."""
+        # Locked until the end: of two that find the same lease run out, the slower must not end the other's new one.
+        rows = list(connection.execute(sql.select(PAIRS).where(chosen).order_by(PAIRS.c.identity).with_for_update()))
         running = [row for row in rows if row.state == RUNNING]
-        self.release(_key(row) for row in running)
-        self._free([row.identity for row in rows if row.state != RUNNING])
+        for row in running:
+            self._change(connection, "lost", _key(row), WAITING, "", "")
+        others = [row.identity for row in rows if row.state != RUNNING]
+        for part in range(0, len(others), 500):
+            there = PAIRS.c.identity.in_(others[part : part + 500])
+            connection.execute(sql.update(PAIRS).where(there).values(**_NO_LEASE))
         return len(running)
-
-    def _free(self, identities: Sequence[str]) -> None:
-        def write(connection: sql.Connection) -> None:
-            for part in range(0, len(identities), 500):
-                chosen = PAIRS.c.identity.in_(identities[part : part + 500])
-                connection.execute(sql.update(PAIRS).where(chosen).values(**_NO_LEASE))
-
-        if identities:
-            self._database.write(write)
 
     def unlease(self, owner: str) -> None:
         """Give back everything that a coordinator holds, as it ends."""
-
-        def read(connection: sql.Connection) -> list[Any]:
-            return list(connection.execute(sql.select(PAIRS).where(PAIRS.c.lease_owner == owner)))
-
-        rows = self._database.read(read)
-        self.release(_key(row) for row in rows if row.state == RUNNING)
-        self._free([row.identity for row in rows if row.state != RUNNING])
+        self._database.write(lambda connection: self._end_leases(connection, PAIRS.c.lease_owner == owner))
 
     # -- what happens to a pair ---------------------------------------------------------------------------------------
 

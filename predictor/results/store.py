@@ -123,7 +123,11 @@ class Store:
         stamp = (stat.st_size, stat.st_mtime)
         known = self._merged.get(path)
         if known is None or known[0] != stamp:
-            names = read_identities(path)
+            try:
+                names = read_identities(path)
+            except (pa.ArrowInvalid, OSError, ValueError) as error:
+                self.set_aside_if_damaged(path, error)
+                return set()
             pairs = {(step, stem) for step, _, stem in (name.partition("/") for name in names)}
             known = self._merged[path] = (stamp, pairs)
         return known[1]
@@ -215,20 +219,25 @@ class Store:
             identity: its identity.
 
         Raises:
-            StoreError: the store cannot be written to.
+            StoreError: the store cannot be written to, or the score was damaged and set aside.
         """
         place = (str(columns["run"]), int(columns["step"]), str(columns["task"]), identity)
         for kind in ("items", "scores"):
             path = self.pair_path(kind, *source)
-            if path.is_file():
-                frame, parts = read_table(path).to_pandas(), read_identity(path)
-            elif kind == "scores":
-                merged = path.parent.parent / COMPACT
-                frame = read_table(merged).to_pandas()
-                frame = frame[(frame["identity"] == identity) & (frame["step"] == source[1])]
-                parts = read_identities(merged)[f"{path.parent.name}/{path.stem}"]
-            else:
-                continue
+            merged = path.parent.parent / COMPACT
+            try:
+                if path.is_file():
+                    frame, parts = read_table(path).to_pandas(), read_identity(path)
+                elif kind == "scores":
+                    frame = read_table(merged).to_pandas()
+                    frame = frame[(frame["identity"] == identity) & (frame["step"] == source[1])]
+                    parts = read_identities(merged)[f"{path.parent.name}/{path.stem}"]
+                else:
+                    continue
+            except (pa.ArrowInvalid, OSError) as error:
+                found = path if path.is_file() else merged
+                self.set_aside_if_damaged(found, error)
+                raise StoreError(f"{found} was damaged and set aside", "run the same command again") from None
             kept = {name: value for name, value in columns.items() if name in frame.columns}
             written = _write_frame(frame.assign(**kept), self.pair_path(kind, *place), parts)
         return written
@@ -241,6 +250,22 @@ class Store:
             path.rename(target)
         except OSError:
             return False
+        return True
+
+    def set_aside_if_damaged(self, path: Path, error: Exception) -> bool:
+        """Set a file aside that could not be read because it is damaged; False where it went meanwhile.
+
+        Raises:
+            StoreError: its content is not to blame: it may not be read, or the disk does not give it.
+        """
+        if isinstance(error, PermissionError):
+            raise StoreError(f"{path} may not be read", PERMISSION) from None
+        if isinstance(error, FileNotFoundError):
+            # Merged into another file, or set aside by another reader.
+            return False
+        if getattr(error, "errno", None) is not None:
+            raise StoreError(f"{path} cannot be read ({error})", "check the disk or the file server") from None
+        self.set_aside(path)
         return True
 
     def write_file(self, table: pa.Table, path: Path, metadata: dict[bytes, bytes]) -> None:
@@ -364,7 +389,11 @@ class Store:
         merged = path.parent.parent / COMPACT
         for place in (path, merged):
             if place.is_file():
-                frame: pd.DataFrame = read_table(place).to_pandas()
+                try:
+                    frame: pd.DataFrame = read_table(place).to_pandas()
+                except (pa.ArrowInvalid, OSError) as error:
+                    self.set_aside_if_damaged(place, error)
+                    continue
                 frame = frame[(frame["identity"] == identity) & (frame["step"] == step)]
                 if not frame.empty:
                     return frame.reset_index(drop=True)
@@ -414,15 +443,8 @@ class Store:
             try:
                 tables.append(read_table(path).replace_schema_metadata(None))
             except (pa.ArrowInvalid, OSError) as error:
-                if isinstance(error, PermissionError):
-                    raise StoreError(f"{path} may not be read", PERMISSION) from None
-                if isinstance(error, FileNotFoundError):
-                    # Merged into another file, or set aside, since the folder was listed.
-                    continue
-                if getattr(error, "errno", None) is not None:
-                    raise StoreError(f"{path} cannot be read ({error})", "check the disk or the file server") from None
-                self.set_aside(path)
-                damaged.append(str(path.relative_to(self.path)))
+                if self.set_aside_if_damaged(path, error):
+                    damaged.append(str(path.relative_to(self.path)))
         notes = []
         if damaged:
             notes.append(f"{len(damaged)} damaged {kind} file(s) set aside, first {damaged[0]}; evaluate again")

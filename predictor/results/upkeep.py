@@ -107,13 +107,16 @@ def compact(store: Store) -> tuple[int, int]:
         target = folder / COMPACT
         tables, identities, kept = [], {}, []
         if target.is_file():
-            tables.append(store.read_file(target).replace_schema_metadata(None))
-            identities = read_identities(target)
+            try:
+                tables.append(store.read_file(target).replace_schema_metadata(None))
+                identities = read_identities(target)
+            except (pa.ArrowInvalid, OSError) as error:
+                store.set_aside_if_damaged(target, error)
         for path in files:
             try:
                 tables.append(store.read_file(path).replace_schema_metadata(None))
-            except (pa.ArrowInvalid, OSError):
-                store.set_aside(path)
+            except (pa.ArrowInvalid, OSError) as error:
+                store.set_aside_if_damaged(path, error)
                 continue
             identities[f"{path.parent.name}/{path.stem}"] = read_identity(path)
             kept.append(path)

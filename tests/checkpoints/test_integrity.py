@@ -1,5 +1,6 @@
 """Half-written checkpoints are told from whole ones, each with its reason."""
 
+import hashlib
 import json
 import os
 import shutil
@@ -131,3 +132,25 @@ def test_the_tokenizer_belongs_to_the_checkpoint(whole):
     (whole / "tokenizer.json").write_text((whole / "tokenizer.json").read_text() + " ")
     assert digest_of(whole) != before
     assert fingerprint_of(whole) != seen
+
+
+def test_code_belongs_to_the_checkpoint_whose_configuration_names_it(whole):
+    before = digest_of(whole)
+    (whole / "modeling.py").write_text("A = 1\n")
+    (whole / "chat_template.jinja").write_text("{{ messages }}")
+    assert digest_of(whole) == before
+    config = json.loads((whole / "config.json").read_text())
+    config["auto_map"] = {"AutoModelForCausalLM": "modeling.Model"}
+    (whole / "config.json").write_text(json.dumps(config))
+    named, seen = digest_of(whole), fingerprint_of(whole)
+    (whole / "modeling.py").write_text("A = 1 + 1\n")
+    assert digest_of(whole) != named
+    assert fingerprint_of(whole) != seen
+
+
+def test_the_digest_is_what_it_was_in_earlier_versions(tmp_path):
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
+    one = hashlib.sha256(b"{}").hexdigest()
+    lines = "".join(f"{name} {one}\n" for name in ("config.json", "model.safetensors", "tokenizer.json"))
+    assert digest_of(tmp_path) == hashlib.sha256(lines.encode()).hexdigest()

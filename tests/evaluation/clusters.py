@@ -60,7 +60,7 @@ SelectTypeParameters=CR_CPU
 ReturnToService=2
 SchedulerParameters=sched_interval=1,batch_sched_delay=0,sched_min_interval=0
 # On a machine that is busy daemons answer late; a node that was not heard of is asked again soon.
-MessageTimeout=60
+MessageTimeout={timeout}
 SlurmctldTimeout=300
 SlurmdTimeout=30
 InactiveLimit=0
@@ -100,14 +100,15 @@ class Slurm:
 
 
 @contextlib.contextmanager
-def slurm(folder: Path, cpus: int = 2) -> Iterator[Slurm]:
-    """Run munged, slurmctld and slurmd."""
+def slurm(folder: Path, cpus: int = 2, timeout: int = 60) -> Iterator[Slurm]:
+    """Run munged, slurmctld and slurmd; `timeout`: seconds for which sbatch and others wait for an answer."""
     folder.mkdir(parents=True)
     (folder / "state").mkdir()
     # slurmd puts a socket for each job there; a socket's path ends at 108 characters, and pytest's folders are long.
     spool = Path(tempfile.mkdtemp(prefix="slurmd-"))
     host = socket.gethostname().split(".")[0]
     settings = {"host": host, "folder": folder, "spool": spool, "user": getpass.getuser(), "cpus": cpus}
+    settings["timeout"] = timeout
     conf = folder / "slurm.conf"
     conf.write_text(_SLURM_CONF.format(**settings, ctld_port=free_port(), slurmd_port=free_port()))
     running = Slurm(folder)

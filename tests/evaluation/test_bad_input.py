@@ -171,3 +171,9 @@ def test_one_name_for_two_runs_is_refused(tmp_path):
     (tmp_path / "checkpoints.yaml").write_text(f'{text[:-1]}, "runs": {{{run}, {run}}}}}')
     with pytest.raises(ConfigError, match=r"runs\.a is said twice"):
         load_project(tmp_path / "checkpoints.yaml")
+
+
+def test_a_run_is_not_named_as_the_scores_of_others_are(project_file):
+    runs = {"imported": {"family": "random", "params": "26k"}}
+    with pytest.raises(ConfigError, match=r"runs\.imported: .*give the run another one"):
+        evaluate(load_project(project_file(runs=runs)))

@@ -11,7 +11,7 @@ from predictor.evaluation.coordinator import Choice, Session
 from predictor.evaluation.scoring.weights import WeightReader
 from predictor.evaluation.worker import FAILED, FINISHED, score_unit
 from predictor.project import load_project
-from predictor.results.store import Store
+from predictor.results.store import Store, stem_of
 from tests.evaluation.tiny import save_checkpoint, write_project
 
 pytestmark = pytest.mark.slow
@@ -205,3 +205,16 @@ def test_a_promised_checkpoint_is_left_to_its_worker_while_others_wait(three, tm
         # At the end a promise keeps nobody idle.
         session.queue.ahead(worker=1)
         assert [session.queue.take(worker=2) is None for _ in range(4)] == [False, False, False, True]
+
+
+def test_what_another_coordinator_takes_meanwhile_is_not_kept_in_memory(three, tmp_path):
+    project = load_project(write_project(tmp_path, three))
+    with Session(project, None, Choice(tasks=(TASK,))) as session:
+        first, *others = session.plan().units
+        rest = [pair.key for unit in others for pair in unit.pairs]
+        session.queue.settled = lambda key, reason: session.ledger.claim(rest, "another", "job", 60)
+        session.queue.add([first, *others])
+        session.executor.run(session.queue)
+        key = first.pairs[0].key
+        assert set(session.store.done()) == {stem_of(key.run, key.step, key.task, key.identity)}
+        assert not session.harness().drop_ahead()

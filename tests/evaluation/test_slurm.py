@@ -17,7 +17,8 @@ def slurm(tmp_path):
     if absent:
         pytest.skip(f"not installed: {', '.join(absent)}")
     pytest.importorskip("submitit")
-    with clusters.slurm(tmp_path / "cluster") as running:
+    # sbatch gives up on a controller that is away only then.
+    with clusters.slurm(tmp_path / "cluster", timeout=10) as running:
         yield running
 
 

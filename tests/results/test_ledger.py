@@ -93,3 +93,10 @@ Ledger(sys.argv[1])
     with Ledger(path) as ledger:
         ledger.finished(PAIR)
         assert ledger.coordinators() == []
+
+
+@pytest.mark.parametrize("url", ["mysql://user:geheim@host/name", "sqlite:///ledger.sqlite", "nothing://x"])
+def test_a_ledger_elsewhere_than_in_a_file_or_postgresql_is_refused(url):
+    with pytest.raises(StoreError, match="is no database that is known") as caught:
+        Ledger(url)
+    assert "geheim" not in str(caught.value)

@@ -4,9 +4,11 @@ import threading
 import time
 
 import pytest
+import sqlalchemy as sql
 
 from predictor.errors import StoreError
-from predictor.results.ledger import DONE, Ledger, PairKey
+from predictor.results.ledger import DONE, RUNNING, Ledger, PairKey
+from predictor.results.ledger_schema import PAIRS as TABLE
 from tests.evaluation import clusters
 
 PAIRS = [PairKey(f"{number:064d}", "a", 10, f"task{number}") for number in range(3)]
@@ -53,3 +55,27 @@ def test_a_database_that_is_not_there_is_one_line_without_the_password(server):
         Ledger(url)
     assert "geheim" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_a_lease_that_another_takes_at_the_same_moment_is_not_ended(server):
+    pair = PairKey("f" * 64, "a", 20, "task")
+    with Ledger(server.url) as one, Ledger(server.url) as two:
+        # Both of them find that the lease of a third one has run out.
+        assert one.claim([pair], "gone", "job", -1)
+        one.started(pair)
+        engine = sql.create_engine(server.url.replace("postgresql://", "postgresql+psycopg://"))
+        found = []
+        with engine.connect() as quicker:
+            taken = {"lease_owner": "one", "lease_job": "new", "lease_until": time.time() + 60}
+            quicker.execute(sql.update(TABLE).where(TABLE.c.identity == pair.identity).values(**taken))
+            slower = threading.Thread(target=lambda: found.append(two.lost(owner="two")))
+            slower.start()
+            waits = sql.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
+            with engine.connect() as watcher:
+                clusters.wait_for("the slower one", lambda: watcher.execute(waits).scalar() == 1, 30)
+            quicker.commit()
+        slower.join()
+        engine.dispose()
+        assert found == [0]
+        assert one.holds("new")
+        assert one.states()[pair.identity].state == RUNNING

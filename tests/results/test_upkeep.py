@@ -8,6 +8,7 @@ import pyarrow as pa
 import pytest
 from upath import UPath
 
+from predictor.errors import StoreError
 from predictor.results.store import Store
 from predictor.results.table_file import read_table
 from predictor.results.upkeep import check, compact
@@ -95,6 +96,38 @@ def test_merged_scores_are_the_same_scores_and_stay_done(store):
     assert compact(store) == (1, 1)
     assert len(Store(store.path).read_scores()[0]) == 9
     assert compact(store) == (0, 0)
+
+
+@pytest.mark.parametrize(
+    "harm", [lambda content: content[: len(content) // 2], lambda content: content[:-40] + b"x" * 40]
+)
+def test_merged_scores_that_are_damaged_are_set_aside_and_their_pairs_wait(store, harm):
+    compact(store)
+    path = store.path / "scores" / "a" / "compact.parquet"
+    path.write_bytes(harm(path.read_bytes()))
+    fresh = Store(store.path)
+    assert {run for run, _, _ in fresh.done()} == {"b"}
+    assert not fresh.has("a", 10, "facts", str(pair()[0]["identity"][0]))
+    assert not path.exists()
+    assert (store.path / "damaged" / "scores" / "a" / "compact.parquet").is_file()
+
+
+def test_what_is_damaged_is_set_aside_when_it_is_merged_or_copied(store):
+    key = ("a", 10, "facts", str(pair()[0]["identity"][0]))
+    path = store.pair_path("scores", *key)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(StoreError, match="was damaged and set aside"):
+        store.copy(key, {"run": "c", "step": 1, "task": "facts"}, key[3])
+    assert not path.exists()
+    assert {run for run, _, _ in store.done()} == {"a", "b"}
+    compact(store)
+    merged = path.parent.parent / "compact.parquet"
+    merged.write_bytes(merged.read_bytes()[:-1])
+    store.write(*pair(step=30, run="a"))
+    assert compact(store) == (1, 1)
+    assert {step for run, step, _ in Store(store.path).done() if run == "a"} == {"30"}
 
 
 def test_a_killed_compaction_leaves_no_score_twice(store):

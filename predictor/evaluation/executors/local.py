@@ -60,14 +60,16 @@ class InProcess:
             if report.event != STARTED:
                 work.tick()
 
-        while (unit := work.take()) is not None:
-            harness = self.harness()
-            try:
+        harness: Harness | None = None
+        try:
+            while (unit := work.take()) is not None:
+                harness = harness or self.harness()
                 score_unit(unit, harness, store, tell, cache=self.workshop.cache, ahead=work.ahead())
-            except BaseException:
-                # So that the process need not wait for what nobody will score any more.
+        finally:
+            # What was interrupted, or scored by another coordinator meanwhile: the process need not end only when it is
+            # read, nor keep it.
+            if harness is not None:
                 harness.drop_ahead()
-                raise
 
 
 @dataclass
@@ -229,6 +231,8 @@ def _work(channel: Connection, workshop: Workshop, threads: int, gpus: tuple[str
         while True:
             given = channel.recv()
             if given is None:
+                # What was promised went to another worker: this process need not end only when it is read.
+                harness.drop_ahead()
                 return
             unit, ahead = given
             try:

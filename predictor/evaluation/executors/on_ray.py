@@ -63,8 +63,10 @@ class RayCluster:
             if on_sigterm is not None:
                 signal.signal(signal.SIGTERM, on_sigterm)
         self._completed: dict[Any, float] = {}
-        # A crash is ours to judge: Ray must not run a task again by itself.
-        self._task = ray.remote(max_retries=0)(run_job)
+        # A crash is ours to judge: Ray must not run a task again by itself. A process that has used a GPU must end with
+        # its task, as it cannot go on with another one and would keep a model in its memory; Ray sees to that only
+        # where a task's GPUs are known before `options`.
+        self._task = ray.remote(max_retries=0, max_calls=1 if self._gpus else 0)(run_job)
 
     def slots(self) -> int:
         """What was asked for, or what the cluster has room for."""
