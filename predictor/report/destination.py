@@ -8,6 +8,9 @@ from pathlib import Path
 
 from predictor.errors import InputError
 
+# Of the files that reports are written to; a store holds none of them.
+_OWN_ENDINGS = (".html", ".htm", ".pdf", ".csv")
+
 
 def check_destination(out: str | Path, option: str = "--out") -> Path:
     """Say before the work of fitting that a file cannot be written there.
@@ -54,7 +57,9 @@ def check_apart(files: Mapping[str, Path], results: Path, folders: Sequence[Path
         if place in seen:
             raise InputError(f"{seen[place]} and {option} name the same file {path}", "name two files")
         seen[place] = option
-        if place == results.resolve() or place.suffix == ".parquet":
+        # A store keeps a ledger and logs beside its tables.
+        in_store = results.is_dir() and place.is_relative_to(results.resolve()) and path.suffix not in _OWN_ENDINGS
+        if place == results.resolve() or place.suffix == ".parquet" or (in_store and path.exists()):
             raise InputError(f"{option} would replace {path}, which may hold results", "name another file")
     for folder in folders:
         place = folder.resolve()
