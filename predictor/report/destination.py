@@ -8,8 +8,8 @@ from pathlib import Path
 
 from predictor.errors import InputError
 
-# Of the files that reports are written to; a store holds none of them.
-_OWN_ENDINGS = (".html", ".htm", ".pdf", ".csv")
+# Of files that commands write beside results; a store itself has none of them.
+_OWN_ENDINGS = (".html", ".htm", ".pdf", ".csv", ".json", ".txt")
 
 
 def check_destination(out: str | Path, option: str = "--out") -> Path:
@@ -57,9 +57,8 @@ def check_apart(files: Mapping[str, Path], results: Path, folders: Sequence[Path
         if place in seen:
             raise InputError(f"{seen[place]} and {option} name the same file {path}", "name two files")
         seen[place] = option
-        # A store keeps a ledger and logs beside its tables.
-        in_store = results.is_dir() and place.is_relative_to(results.resolve()) and path.suffix not in _OWN_ENDINGS
-        if place == results.resolve() or place.suffix == ".parquet" or (in_store and path.exists()):
+        check_keeps(path, results, option)
+        if place.suffix == ".parquet":
             raise InputError(f"{option} would replace {path}, which may hold results", "name another file")
     for folder in folders:
         place = folder.resolve()
@@ -69,6 +68,18 @@ def check_apart(files: Mapping[str, Path], results: Path, folders: Sequence[Path
             )
         if results.is_file() and results.suffix == ".csv" and results.resolve().parent == place:
             raise InputError(f"{folder} holds the results that are read", "name another folder for figures and tables")
+
+
+def check_keeps(path: Path, results: Path, option: str) -> None:
+    """Say that a file is part of the results that are read: a table, or in a store also its ledger and its logs.
+
+    Raises:
+        InputError: writing it would replace what is read.
+    """
+    place, read = path.resolve(), results.resolve()
+    in_store = read.is_dir() and place.is_relative_to(read) and path.suffix not in _OWN_ENDINGS
+    if place == read or (in_store and path.exists()):
+        raise InputError(f"{option} would replace {path}, which may hold results", "name another file")
 
 
 def _check_parent(path: Path, option: str) -> Path:
