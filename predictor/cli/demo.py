@@ -44,10 +44,11 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
       predictor demo --out /tmp/demo --json demo.json
     """
     from predictor.cli.console import progress, say
+    from predictor.cli.coverage import measure_coverage
     from predictor.evaluation import evaluate
     from predictor.forecast import fit_forecaster
     from predictor.project import load_project
-    from predictor.report import write_report
+    from predictor.report import build_report, fit_loss_laws, write_html
     from predictor.results import read_results
 
     began = time.monotonic()
@@ -65,9 +66,16 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
 
     size = f"{format_quantity(target.params)} parameters, {format_quantity(target.tokens)} tokens"
     say(f"2. forecast the target: {size}")
-    forecaster = fit_forecaster(read_results(store), family=target.family)
-    forecast = forecaster.predict(target.params, target.tokens)
-    report = write_report(forecaster, target.params, target.tokens, out / "report.html", command="predictor demo")
+    table = read_results(store)
+    report = build_report(
+        fit_forecaster(table, family=target.family),
+        target.params,
+        target.tokens,
+        command="predictor demo",
+        laws=fit_loss_laws(table, target.family, target.params, target.tokens),
+        record=measure_coverage(table, target.family),
+    )
+    page, forecast = write_html(report, out / "report.html"), report.forecast
 
     say("3. score the target, which the forecast has not seen")
     _stop_if_failed(evaluate(project, store=store, roles=("target",), progress=progress, tell=say))
@@ -81,7 +89,7 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
     from predictor.cli.tables import print_comparison
 
     print_comparison(forecast, truth)
-    click.echo(f"\nreport: {report}\nstore:  {store}\ntook {seconds:.0f} s")
+    click.echo(f"\nreport: {page}\nstore:  {store}\ntook {seconds:.0f} s")
     click.echo(_NEXT.format(config=path))
 
 

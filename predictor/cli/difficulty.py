@@ -48,8 +48,14 @@ def command(
       predictor difficulty hellaswag --results store/ --method quantiles --items items.parquet
     """
     from predictor.difficulty import analyse, item_table
+    from predictor.report.destination import check_destination, check_keeps
     from predictor.results import read_results
 
+    # Said before the work of clustering.
+    if items_path is not None:
+        check_keeps(check_destination(items_path, "--items"), results, "--items")
+    if json_path is not None and json_path != "-":
+        check_keeps(Path(json_path), results, "--json")
     table = item_table(read_results(results), task, family=family)
     found = analyse(table, method, radius=radius, least=least, seed=seed)
     if items_path is not None:

@@ -5,17 +5,12 @@ from __future__ import annotations
 import shlex
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.options import TaskList, results_option, target_options
-from predictor.errors import ForecastError, InputError
+from predictor.errors import InputError
 from predictor.quantity import format_quantity, parse_quantity
-
-if TYPE_CHECKING:
-    from predictor.forecast import TrackRecord
-    from predictor.results import Results
 
 
 @click.command()
@@ -74,6 +69,7 @@ def command(
     """
     _check(results, out, pdf, figures, tables)
     from predictor.cli.console import progress
+    from predictor.cli.coverage import measure_coverage
     from predictor.difficulty import analyse_tasks
     from predictor.forecast import fit_forecaster
     from predictor.report import build_report, fit_loss_laws, write_figures, write_html, write_pdf, write_tables
@@ -83,7 +79,7 @@ def command(
     forecaster = fit_forecaster(table, family=family, tasks=tasks, method=method, seed=seed)
     chosen = forecaster.panel.family
     # Coverage is of the combination: a single method's intervals would be others.
-    record = _record(table, chosen, tasks, seed) if coverage and method == "auto" else None
+    record = measure_coverage(table, chosen, tasks, seed) if coverage and method == "auto" else None
     report = build_report(
         forecaster,
         params,
@@ -129,20 +125,6 @@ def _check(results: Path, out: Path | None, pdf: Path | None, figures: Path | No
     if tables is not None and one_table is None:
         check_folder(tables, "--csv")
     check_apart(files, results, [folder for folder in (figures, tables) if folder is not None and folder != one_table])
-
-
-def _record(table: Results, family: str, tasks: tuple[str, ...] | None, seed: int) -> TrackRecord | None:
-    """Measure coverage where there are runs enough to hold some out."""
-    from predictor.cli.console import progress
-    from predictor.forecast import track_record
-
-    try:
-        return track_record(
-            table, family=family, tasks=tasks, seed=seed, progress=lambda total: progress("Holding out", total)
-        )
-    except ForecastError:
-        # The report says that nothing could be held out.
-        return None
 
 
 def _say(path: Path) -> None:

@@ -37,13 +37,15 @@ def command(task: str, results: Path, size: int, family: str | None, seed: int, 
     from predictor.difficulty import item_table
     from predictor.difficulty.listing import write_short_list
     from predictor.difficulty.short_list import choose_items, table_values
+    from predictor.report.destination import check_destination, check_keeps
     from predictor.results import read_results
 
+    path = out or Path(f"{task.replace(':', '-')}-{size}.txt")
+    check_keeps(check_destination(path), results, "--out")
     loaded = read_results(results)
     table = item_table(loaded, task, family=family)
     values, guide = table_values(table)
     found = choose_items(values, guide, table.run, table.flops, size, seed)
-    path = out or Path(f"{task.replace(':', '-')}-{size}.txt")
     written = write_short_list(found, table, loaded.task(task).metric, path)
     left = (
         f"the {found.left_out} largest runs, left out"

@@ -8,6 +8,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.errors import InputError
+
 
 @dataclass(frozen=True)
 class Target:
@@ -17,11 +19,21 @@ class Target:
         params: its parameters N, counted as in the results table.
         tokens: its training tokens D.
         family: the family whose laws it follows.
+
+    Raises:
+        InputError: parameters and tokens, or the compute of both, are not positive and finite.
     """
 
     params: float
     tokens: float
     family: str
+
+    def __post_init__(self) -> None:
+        if not (self.params > 0 and self.tokens > 0 and 0 < self.flops < np.inf):
+            raise InputError(
+                f"a target of {self.params:g} parameters and {self.tokens:g} tokens has no finite compute",
+                "give the size of a model and the length of its training, as 7B and 300B",
+            )
 
     @property
     def flops(self) -> float:

@@ -8,6 +8,9 @@ from pathlib import Path
 
 from predictor.errors import InputError
 
+# Of files that commands write beside results; a store itself has none of them.
+_OWN_ENDINGS = (".html", ".htm", ".pdf", ".csv", ".json", ".txt")
+
 
 def check_destination(out: str | Path, option: str = "--out") -> Path:
     """Say before the work of fitting that a file cannot be written there.
@@ -54,7 +57,8 @@ def check_apart(files: Mapping[str, Path], results: Path, folders: Sequence[Path
         if place in seen:
             raise InputError(f"{seen[place]} and {option} name the same file {path}", "name two files")
         seen[place] = option
-        if place == results.resolve() or place.suffix == ".parquet":
+        check_keeps(path, results, option)
+        if place.suffix == ".parquet":
             raise InputError(f"{option} would replace {path}, which may hold results", "name another file")
     for folder in folders:
         place = folder.resolve()
@@ -64,6 +68,18 @@ def check_apart(files: Mapping[str, Path], results: Path, folders: Sequence[Path
             )
         if results.is_file() and results.suffix == ".csv" and results.resolve().parent == place:
             raise InputError(f"{folder} holds the results that are read", "name another folder for figures and tables")
+
+
+def check_keeps(path: Path, results: Path, option: str) -> None:
+    """Say that a file is part of the results that are read: a table, or in a store also its ledger and its logs.
+
+    Raises:
+        InputError: writing it would replace what is read.
+    """
+    place, read = path.resolve(), results.resolve()
+    in_store = read.is_dir() and place.is_relative_to(read) and path.suffix not in _OWN_ENDINGS
+    if place == read or (in_store and path.exists()):
+        raise InputError(f"{option} would replace {path}, which may hold results", "name another file")
 
 
 def _check_parent(path: Path, option: str) -> Path:

@@ -41,6 +41,21 @@ def test_a_table_without_items_is_told_in_one_line(ladder_folder, capsys):
     assert capsys.readouterr().err.count("\n") == 1
 
 
+@pytest.mark.parametrize(
+    "arguments", [("difficulty", "easy", "--items"), ("difficulty", "easy", "--json"), ("subset", "easy", "--out")]
+)
+def test_results_are_not_written_over(ladder_folder, capsys, arguments):
+    table = ladder_folder / "evals.parquet"
+    before = table.read_bytes()
+    size = ("--size", "2") if arguments[0] == "subset" else ()
+    with pytest.raises(SystemExit) as ended:
+        main([*arguments, str(table), *size, "--results", str(ladder_folder)])
+    assert ended.value.code == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert f"{arguments[-1]} would replace" in line
+    assert table.read_bytes() == before
+
+
 def test_items_without_a_number_are_told_and_not_taken_for_solved(tmp_path, capsys):
     rows = [{"family": "f", "run": f"r{i}", "params": 10**7 * 2**i, "step": 1, "tokens": 10**9} for i in range(5)]
     scores = {"task": "t", "metric": "acc", "value": 0.3, "stderr": 0.01, "n_items": 4, "num_fewshot": 0}

@@ -120,6 +120,8 @@ def test_bad_places_are_refused_before_the_work(
 ) -> None:
     target = ("--results", str(table), "--params", "1B", "--tokens", "1B")
     (tmp_path / "file").write_text("kept")
+    ledger = table.with_name("ledger.sqlite")
+    ledger.write_text("kept")
     same = str(tmp_path / "same")
     for arguments, said in (
         ((), "nothing is to be written"),
@@ -131,6 +133,8 @@ def test_bad_places_are_refused_before_the_work(
         (("--csv", str(tmp_path / "nowhere" / "t.csv")), "nowhere does not exist"),
         (("--out", same, "--figures", same), "both"),
         (("--out", str(table)), "would replace"),
+        (("--results", str(table.parent), "--out", str(ledger)), "would replace"),
+        (("--params", "1e300", "--tokens", "1e300", "--no-coverage", "--out", same), "has no finite compute"),
     ):
         with pytest.raises(SystemExit) as ended:
             main(["report", *target, *arguments])
@@ -138,7 +142,7 @@ def test_bad_places_are_refused_before_the_work(
         (line,) = capsys.readouterr().err.splitlines()
         assert line.startswith("error: ")
         assert said in line
-    assert (tmp_path / "file").read_text() == "kept"
+    assert (tmp_path / "file").read_text() == ledger.read_text() == "kept"
     assert [one.name for one in tmp_path.iterdir()] == ["file"]
 
 
