@@ -194,7 +194,9 @@ def density(
             f"all runs of family {reference} have one size: nothing says how its scores depend on size",
             "name another --reference",
         )
-    length = tokens or float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
+    length = tokens
+    if length is None:
+        length = float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
     curves = _reference_curves(forecaster, np.geomspace(smallest, largest, _POINTS), length)
     if families is None and reference_results is None:
         families = sorted(set(results.evals["family"].unique()) - {reference})

@@ -42,6 +42,18 @@ def test_two_ladders_of_one_recipe_cannot_be_told_apart(draw_ladder, as_results)
     assert low < 0 < high
 
 
+def test_no_score_above_one_is_expected_where_families_differed_more_than_is_left(draw_ladder, as_results):
+    first, second = {"a": 4.5, "b": 4.4}, {"a": 3.3, "b": 3.3}
+    results = as_results(draw_ladder(middles=first), draw_ladder(seed=1, middles=second).assign(family="other"))
+    answer = compare(results, 13e9, 520e9, method="direct", resamples=4)
+    for ranking in (answer.overall, *answer.tasks):
+        assert ranking.standings[0].family == "drawn"
+        assert all(0 <= one.expected <= 1 for one in ranking.standings)
+        assert ranking.pairs[0].difference == pytest.approx(
+            ranking.standings[0].expected - ranking.standings[1].expected
+        )
+
+
 def test_each_family_keeps_the_forecast_that_it_has_alone(against_harder):
     results, answer = against_harder
     for family in ("drawn", "other"):
