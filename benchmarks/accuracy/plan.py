@@ -39,7 +39,7 @@ from predictor.errors import ForecastError
 from predictor.forecast import fit_forecaster
 from predictor.forecast.backtest import without_runs
 from predictor.forecast.methods.method import distinct_runs
-from predictor.forecast.panel import Panel, binomial_error, build_panel, measurement_error, measurement_error
+from predictor.forecast.panel import Panel, binomial_error, build_panel, measurement_error
 from predictor.results import read_results
 
 FAMILIES = (("gadre", "c4_original"), ("gadre", "rpj"), ("gadre", "rw_original"), ("olmo_ladder", "olmo_ladder"))
