@@ -63,12 +63,13 @@ class Forecaster:
         Raises:
             InputError: no model has so few or so many of either.
         """
+        params, tokens = float(params), float(tokens)
         if not (params >= 1 and tokens >= 1 and np.isfinite(6.0 * params * tokens)):
             raise InputError(
                 f"no model has {format_quantity(params)} parameters and {format_quantity(tokens)} training tokens",
                 "name the target's, as 7B and 140B",
             )
-        target = Target(float(params), float(tokens), self.panel.family)
+        target = Target(params, tokens, self.panel.family)
         ratio = self._ratio(target)
         draws = self._draws(target)
         median, spread = self._distribution(target, draws)

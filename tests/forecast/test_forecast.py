@@ -174,7 +174,7 @@ def test_every_method_is_described():
     assert all(method.title and method.name == name for name, method in METHODS.items())
 
 
-@pytest.mark.parametrize(("params", "tokens"), [(1e300, 1e300), (0.5, 1e9), (1e9, 1e-200), (float("nan"), 1e9)])
+@pytest.mark.parametrize(("params", "tokens"), [(np.float64(1e300), 1e300), (0.5, 1e9), (1e9, 1e-200), (np.nan, 1e9)])
 def test_a_target_that_no_model_can_be_is_refused(results, params, tokens):
     with pytest.raises(InputError, match="no model has"):
         forecast(results, params, tokens, method="direct", resamples=2)
