@@ -39,7 +39,7 @@ from predictor.errors import ForecastError
 from predictor.forecast import fit_forecaster
 from predictor.forecast.backtest import without_runs
 from predictor.forecast.methods.method import distinct_runs
-from predictor.forecast.panel import Panel, binomial_error, build_panel
+from predictor.forecast.panel import Panel, binomial_error, build_panel, measurement_error
 from predictor.results import read_results
 
 FAMILIES = (("gadre", "c4_original"), ("gadre", "rpj"), ("gadre", "rw_original"), ("olmo_ladder", "olmo_ladder"))
@@ -61,14 +61,16 @@ def by_plan(panel: Panel, pool: NDArray[np.intp], begun: NDArray[np.intp], targe
     known = without_runs(panel, np.setdiff1d(np.arange(len(panel.runs)), begun))
     rows = np.flatnonzero(distinct_runs(known, known.score) >= 3)
     points = scale(panel, ends, [target, *pool])
-    belief = believe_panel(known.select(rows), points)
-    items = [panel.series[row].n_items for row in rows]
-    return chosen(belief, points, pool, budget, items)
+    believed = known.select(rows)
+    belief = believe_panel(believed, points)
+    floor = [measurement_error(believed, row, one) for row, one in enumerate(np.clip(belief.mean[:, 0], 0, 1))]
+    return chosen(belief, points, pool, budget, np.array(floor))
 
 
 def by_prior(panel: Panel, pool: NDArray[np.intp], target: int, budget: float) -> list[int]:
     points = scale(panel, last_checkpoints(panel), [target, *pool])
-    return chosen(believe_published("besiroglu", points), points, pool, budget, [1000])
+    belief = believe_published("besiroglu", points)
+    return chosen(belief, points, pool, budget, binomial_error(belief.mean[:, 0], 1000))
 
 
 def scale(panel: Panel, ends: NDArray[np.intp], runs: list[int]) -> Scale:
@@ -76,11 +78,11 @@ def scale(panel: Panel, ends: NDArray[np.intp], runs: list[int]) -> Scale:
     return Scale(panel.params[place], panel.tokens[place])
 
 
-def chosen(belief: Belief, points: Scale, pool: NDArray[np.intp], budget: float, items: list[int | None]) -> list[int]:
-    mean = np.clip(belief.mean[:, 0], 0, 1)
-    floor = np.array([float(binomial_error(one, n)) ** 2 for one, n in zip(mean, items, strict=True)])
+def chosen(
+    belief: Belief, points: Scale, pool: NDArray[np.intp], budget: float, noise: NDArray[np.float64]
+) -> list[int]:
     # A published run can be bought once.
-    design = choose_runs(belief, Limits(points.flops, budget, runs=len(pool), seeds=1), floor)
+    design = choose_runs(belief, Limits(points.flops, budget, runs=len(pool), seeds=1), noise**2)
     return [int(pool[i - 1]) for i in design.chosen]
 
 

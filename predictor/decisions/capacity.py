@@ -85,7 +85,8 @@ class Densities:
         reference: the family; its models have density one on average.
         reference_tokens: training tokens at which its sizes are taken.
         reference_params: its smallest and largest size: what can be said lies between.
-        models: the densest first.
+        models: the densest first; after them those without a density, as a large model that scores above the reference
+            need not be dense.
         record: version, seed, hashes of the inputs, notes.
     """
 
@@ -194,7 +195,9 @@ def density(
             f"all runs of family {reference} have one size: nothing says how its scores depend on size",
             "name another --reference",
         )
-    length = tokens or float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
+    length = tokens
+    if length is None:
+        length = float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
     curves = _reference_curves(forecaster, np.geomspace(smallest, largest, _POINTS), length)
     if families is None and reference_results is None:
         families = sorted(set(results.evals["family"].unique()) - {reference})
@@ -227,7 +230,7 @@ def density(
             models.append(
                 _summarise(str(one["family"]), str(one["run"]), float(one["params"]), float(one["tokens"]), found)
             )
-    models.sort(key=lambda one: (-_order(one), one.run))
+    models.sort(key=lambda one: (one.density is None, -_order(one), one.run))
     inputs = {**results.inputs}
     if reference_results is not None:
         inputs |= {f"reference/{name}": value for name, value in reference_results.inputs.items()}
@@ -270,7 +273,7 @@ def _ratio(one: TaskDensity, params: float) -> float:
 
 
 def _order(one: ModelDensity) -> float:
-    """Sort models whose density lies beyond the reference's sizes above or below all others."""
+    """Give what models are sorted by; without a density, those above the reference's sizes before those below."""
     if one.density is not None:
         return one.density
     told = [_ratio(task, one.params) for task in one.tasks if task.effective_params is not None or task.side]

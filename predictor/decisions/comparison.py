@@ -205,7 +205,7 @@ def compare(
     )
     answers = {name: one.predict(params, tokens) for name, one in forecasters.items()}
     correlation = measure_correlation(forecasters)
-    forecasts = {name: {_key(one): one for one in answer.forecasts} for name, answer in answers.items()}
+    forecasts = {name: {series_key(one): one for one in answer.forecasts} for name, answer in answers.items()}
     rankings, overall, averaged = rank_forecasts(forecasts, forecasters, correlation, seed)
     if not rankings:
         raise ForecastError(
@@ -305,7 +305,9 @@ def _rank(
     names, count = list(families), len(forecasts)
     median = np.array([[one[name].median for name in names] for one in forecasts])
     spread = np.array([[spread_of(one[name]) for name in names] for one in forecasts])
-    blended = np.array([blend(row, gap) for row, gap in zip(median, gaps, strict=True)]).mean(axis=0)
+    blended = np.array([blend(row, gap) for row, gap in zip(median, gaps, strict=True)])
+    # What families differ by at common scales may be more than there is left to gain at the target.
+    blended = np.clip(blended, 0.0, 1.0).mean(axis=0)
     benchmarks, between = (
         _equicorrelated(count, correlation.benchmarks),
         _equicorrelated(len(names), correlation.families),
@@ -313,6 +315,7 @@ def _rank(
     # The sum over benchmarks t, u of spread_tf · spread_ug · R_tu · R_fg, over their number squared.
     covariance = np.einsum("tf,tu,ug->fg", spread, benchmarks, spread) * between / count**2
     mean, covariance = _shrink(blended, covariance, prior)
+    mean = np.clip(mean, 0.0, 1.0)
     generator = stable_generator(seed, "compare", repr(key))
     draws = mean + generator.standard_normal((_DRAWS, len(names))) @ np.linalg.cholesky(covariance).T
     ranks = 1 + np.argsort(np.argsort(-draws, axis=1), axis=1)
@@ -362,10 +365,6 @@ def _pair(families: list[str], mean: Array, covariance: Array, i: int, j: int) -
 
 def _equicorrelated(size: int, correlation: float) -> Array:
     return np.asarray((1 - correlation) * np.eye(size) + correlation)
-
-
-def _key(one: TaskForecast) -> Key:
-    return one.task, one.metric, -1 if one.num_fewshot is None else one.num_fewshot
 
 
 def _label(key: Key) -> str:

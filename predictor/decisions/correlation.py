@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.decisions.common_scales import ALIKE
-from predictor.forecast import Forecaster
+from predictor.forecast import Forecaster, TaskForecast
 from predictor.forecast.panel import Series
 
 # Correlations before anything is seen (medians over pairs of families of published ladders, benchmarks/accuracy), and
@@ -109,6 +109,6 @@ def held_out_errors(forecaster: Forecaster) -> pd.DataFrame:
     return table[columns]
 
 
-def series_key(series: Series) -> tuple[str, str, int]:
+def series_key(one: Series | TaskForecast) -> tuple[str, str, int]:
     """Name a benchmark across families: task, metric and number of examples, -1 where the table does not say."""
-    return series.task, series.metric, -1 if series.num_fewshot is None else series.num_fewshot
+    return one.task, one.metric, -1 if one.num_fewshot is None else one.num_fewshot

@@ -17,7 +17,7 @@ from predictor.errors import ForecastError, InputError
 from predictor.forecast import Forecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
 from predictor.forecast.methods.method import distinct_runs
-from predictor.forecast.panel import SHARED_ERROR, Panel, binomial_error, build_panel
+from predictor.forecast.panel import SHARED_ERROR, Panel, binomial_error, measurement_error
 from predictor.laws import get_law
 from predictor.quantity import format_quantity
 from predictor.results import Results
@@ -187,7 +187,7 @@ def plan(
     check_budget(params, tokens, budget)
     forecaster = fit_forecaster(results, family=family, tasks=tasks, seed=seed, resamples=resamples)
     answer = forecaster.predict(params, tokens)
-    panel = build_panel(results, answer.target.family)
+    panel = forecaster.panel
     candidates = candidate_runs(params, tokens, budget, panel, sizes, ratios)
     places = {(one.task, one.num_fewshot): row for row, one in enumerate(panel.series)}
     kept = [
@@ -205,7 +205,7 @@ def plan(
     rows = np.array([places[one.task, one.num_fewshot] for one in kept], dtype=np.intp)
     points = _points(params, tokens, candidates)
     belief = believe_panel(panel.select(rows), points)
-    errors = [binomial_error(np.array(o.median), panel.series[row].n_items) for o, row in zip(kept, rows, strict=True)]
+    errors = [measurement_error(panel, int(row), np.array(one.median)) for one, row in zip(kept, rows, strict=True)]
     floor = np.array(errors, dtype=float) ** 2
     chosen = choose_runs(belief, Limits(points.flops, budget, most_runs, most_seeds), floor)
     now = belief.covariance[:, 0, 0]
@@ -288,14 +288,7 @@ def plan_first(
 
 def believe_panel(panel: Panel, points: Scale) -> Belief:
     """Believe what a panel's scores say, with the noise of a further run measured on those there are."""
-    seen = np.isfinite(panel.score)
-    items = [one.n_items for one in panel.series]
-    # Averaged checkpoints have less noise than their items say; further runs will be averaged as well.
-    share = [
-        float(np.median(panel.stderr[row, seen[row]] / binomial_error(panel.score[row, seen[row]], items[row])))
-        for row in range(len(items))
-    ]
-    return believe(panel, points, lambda scores, row: share[row] * binomial_error(scores, items[row]))
+    return believe(panel, points, lambda scores, row: measurement_error(panel, row, scores))
 
 
 def believe_published(name: str, points: Scale) -> Belief:

@@ -198,12 +198,11 @@ def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterabl
         scored.
     """
     evals = results.evals
-    known = evals["family"].unique()
-    for name in families or ():
-        if name not in known:
-            raise UnknownNameError("family", name, known, str(results.path))
     if families is not None:
-        evals = evals[evals["family"].isin(list(families))]
+        asked, known = list(families), evals["family"].unique()
+        if unknown := [name for name in asked if name not in known]:
+            raise UnknownNameError("family", unknown[0], known, str(results.path))
+        evals = evals[evals["family"].isin(asked)]
     wanted = None if tasks is None else {results.task(name).task for name in tasks}
     headline = {
         name: info.metric

@@ -18,7 +18,7 @@ from predictor.forecast.combination import Combination, weighted_median
 from predictor.forecast.grade import grade, not_forecastable
 from predictor.forecast.methods import METHODS, Fitted, NeedsResults, Resampling
 from predictor.forecast.methods.families import FamilyShift, FittedFamilies
-from predictor.forecast.panel import Panel, binomial_error, build_panel, choose_family
+from predictor.forecast.panel import Panel, build_panel, choose_family, measurement_error
 from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
 from predictor.results import Results
 from predictor.results.schema import is_share
@@ -58,7 +58,11 @@ class Forecaster:
     record: dict[str, Any] = field(default_factory=dict)
 
     def predict(self, params: float, tokens: float) -> Forecast:
-        """Forecast one target: parameters N counted as in the table, and training tokens D."""
+        """Forecast one target: parameters N counted as in the table, and training tokens D.
+
+        Raises:
+            InputError: no model has so few or so many of either.
+        """
         target = Target(float(params), float(tokens), self.panel.family)
         ratio = self._ratio(target)
         draws = self._draws(target)
@@ -150,7 +154,7 @@ class Forecaster:
         variance = np.where(
             tests > 0, (tests * seen + _DRAWS_COUNT * mixture) / (tests + _DRAWS_COUNT), np.maximum(seen, mixture)
         )
-        noise = np.array([_measurement_error(self.panel, row, one) for one, row in zip(median, rows, strict=True)])
+        noise = np.array([measurement_error(self.panel, row, one) for one, row in zip(median, rows, strict=True)])
         return median, np.sqrt(variance + noise**2)
 
     def _one(self, row: int, ratio: float, median: float, spread: float, weights: Array, values: Array) -> TaskForecast:
@@ -309,23 +313,3 @@ def _robust_variance(draws: Array) -> Array:
         return np.zeros(draws.shape[:-1])
     low, high = np.quantile(draws, [0.1, 0.9], axis=-1)
     return np.asarray(((high - low) / (2 * _CENTRAL_80)) ** 2)
-
-
-def _measurement_error(panel: Panel, row: int, score: float) -> float:
-    """Give the standard error that the score of a new run will have, by the errors that the panel's scores have.
-
-    All runs answer the same items, and ends of runs are means of checkpoints: both take out part of a binomial error.
-    """
-    items = _items_of(panel, row)
-    seen = np.isfinite(panel.score[row])
-    share = float(np.median(panel.stderr[row, seen] / binomial_error(panel.score[row, seen], items)))
-    return share * float(binomial_error(np.array(score), items))
-
-
-def _items_of(panel: Panel, row: int) -> int | None:
-    """Give the number of items, recovered from the standard errors of shares where the table does not state it."""
-    if panel.series[row].n_items:
-        return panel.series[row].n_items
-    score, error = panel.score[row], panel.stderr[row]
-    seen = np.isfinite(score) & (error > 0) & (score > 0) & (score < 1)
-    return round(float(np.median(score[seen] * (1 - score[seen]) / error[seen] ** 2))) if seen.any() else None

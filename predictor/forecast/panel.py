@@ -235,3 +235,28 @@ def binomial_error(score: Array, n_items: int | None) -> Array:
     # Kept from vanishing at 0 and 1 as by one item more of each kind (Agresti and Coull 1998).
     smoothed = (score * items + 1) / (items + 2)
     return np.asarray(np.sqrt(smoothed * (1 - smoothed) / items))
+
+
+def measurement_error(panel: Panel, row: int, score: Array) -> Array:
+    """Give the standard error that scores of new runs will have, by the errors that the panel's scores have.
+
+    All runs answer the same items, and ends of runs are means of checkpoints: both take out part of a binomial error.
+
+    Args:
+        panel: the observations.
+        row: number of the series.
+        score: what the new runs score, of any shape.
+    """
+    items = _items_of(panel, row)
+    seen = np.isfinite(panel.score[row])
+    share = float(np.median(panel.stderr[row, seen] / binomial_error(panel.score[row, seen], items)))
+    return share * binomial_error(score, items)
+
+
+def _items_of(panel: Panel, row: int) -> int | None:
+    """Give the number of items, recovered from the standard errors of shares where the table does not state it."""
+    if panel.series[row].n_items:
+        return panel.series[row].n_items
+    score, error = panel.score[row], panel.stderr[row]
+    seen = np.isfinite(score) & (error > 0) & (score > 0) & (score < 1)
+    return round(float(np.median(score[seen] * (1 - score[seen]) / error[seen] ** 2))) if seen.any() else None

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InputError
+from predictor.quantity import format_quantity
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class Target:
         family: the family whose laws it follows.
 
     Raises:
-        InputError: parameters and tokens, or the compute of both, are not positive and finite.
+        InputError: no model has so few or so many of either.
     """
 
     params: float
@@ -29,10 +30,11 @@ class Target:
     family: str
 
     def __post_init__(self) -> None:
-        if not (self.params > 0 and self.tokens > 0 and 0 < self.flops < np.inf):
+        if not (self.params >= 1 and self.tokens >= 1 and np.isfinite(self.flops)):
+            size, length = format_quantity(self.params), format_quantity(self.tokens)
             raise InputError(
-                f"a target of {self.params:g} parameters and {self.tokens:g} tokens has no finite compute",
-                "give the size of a model and the length of its training, as 7B and 300B",
+                f"no model has {size} parameters and {length} training tokens",
+                "give the size of a model and the length of its training, as 7B and 140B",
             )
 
     @property

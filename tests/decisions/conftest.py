@@ -10,7 +10,7 @@ from predictor.results.readers import describe_tasks
 from predictor.results.schema import validate
 
 
-@pytest.fixture
+@pytest.fixture(scope="session")
 def as_results():
     """Take a table for a results folder, all benchmarks with chance 0.25."""
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -52,6 +54,12 @@ def test_beyond_the_reference_there_is_no_size(as_results):
     assert small.density is None
 
 
+def test_models_without_a_density_stand_below_all_that_have_one(as_results):
+    others = models("other", [1e7, 2e9, 8e9], 3.0)
+    answer = density(as_results(REFERENCE, others), "reference", resamples=4)
+    assert [one.params for one in answer.models] == [2e9, 8e9, 1e7]
+
+
 def test_a_reference_in_another_table_is_matched_by_benchmark(as_results):
     answer = density(
         as_results(models("other", [1e9], 2.0, seed=1)),
@@ -67,6 +75,7 @@ def test_a_reference_in_another_table_is_matched_by_benchmark(as_results):
 
 def test_models_of_the_reference_family_have_density_one(testbed):
     results = read_results(testbed("exp_emergence"))
+    results = replace(results, evals=results.evals[results.evals["family"] == "Pythia"])
     answer = density(results, "Pythia", families=["Pythia"], tasks=["arc", "hellaswag"], resamples=10)
     told = [one.density for one in answer.models if one.density is not None]
     assert np.median(told) == pytest.approx(1, abs=0.3)

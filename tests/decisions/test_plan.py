@@ -86,6 +86,14 @@ def test_a_plan_keeps_to_its_budget_and_narrows_the_forecast(draw_ladder, as_res
     assert max(one.params for one in large.runs) > 3.2e9
 
 
+def test_the_noise_of_a_benchmark_is_known_from_its_errors_where_its_items_are_not(draw_ladder, as_results):
+    ladder = draw_ladder(middles={"easy": 2.6, "hard": 2.2}, items=20000)
+    scores = ladder["value"].where(ladder["metric"] == "acc")
+    unknown = ladder.assign(stderr=np.sqrt(scores * (1 - scores) / 20000)).drop(columns="n_items")
+    told, guessed = (plan(as_results(one), *TARGET, 1e22, resamples=10) for one in (ladder, unknown))
+    assert [one.after for one in guessed.tasks] == pytest.approx([one.after for one in told.tasks], rel=0.05)
+
+
 def test_sizes_and_lengths_that_are_named_are_kept_to(draw_ladder, as_results):
     answer = plan(as_results(draw_ladder()), *TARGET, 1e21, sizes=[2e9, 4e9], ratios=[10, 30], resamples=10)
     assert {one.params for one in answer.runs} <= {2e9, 4e9}

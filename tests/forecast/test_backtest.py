@@ -46,6 +46,17 @@ def test_a_forecast_never_sees_what_it_is_tested_on(ladder):
     assert (after["truth"] == 0.1).all()
 
 
+def test_nothing_is_held_out_that_leaves_runs_of_one_compute(ladder):
+    # Five runs alike but for the seed and two larger ones.
+    alike = without_runs(ladder, np.setdiff1d(np.arange(16), (0, 1, 2, 3, 4, 11, 15)))
+    params, tokens = alike.params.copy(), alike.tokens.copy()
+    params[:5], tokens[:5] = params[0], tokens[0]
+    alike = replace(alike, params=params, tokens=tokens)
+    methods = {"broken_power": METHODS["broken_power"]}
+    rows = backtest(alike, methods, [np.array([6]), np.array([5, 6])])
+    assert set(rows["held_out"]) == {1}
+
+
 def test_ratios_are_the_compute_over_the_largest_fitted(ladder):
     rows = backtest(ladder, {"last_value": METHODS["last_value"]}, [np.array([15])])
     assert rows["ratio"].unique() == pytest.approx([2.0])

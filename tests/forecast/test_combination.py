@@ -65,7 +65,8 @@ def test_the_expected_error_grows_with_the_distance():
     made = combination({"good": [0.02] * 10, "bad": [0.02] * 10})
     near, far = (made.expected_error(np.full(10, ratio))[0] for ratio in (2.0, 8.0))
     assert near == pytest.approx(0.02, rel=0.01)
-    assert far == pytest.approx(near * 4**0.7, rel=0.01)
+    # One doubling and three: (1 + 3) / (1 + 1) to the power of the growth.
+    assert far == pytest.approx(near * 2**0.7, rel=0.01)
 
 
 def test_a_refused_method_has_no_weight():

@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.errors import ForecastError, UnknownNameError
+from predictor.errors import ForecastError, InputError, UnknownNameError
 from predictor.forecast import METHODS, Forecast, fit_forecaster, forecast
 from predictor.results import read_results
 from tests.conftest import true_score
@@ -172,3 +172,9 @@ def test_a_forecast_survives_the_way_through_json(results):
 
 def test_every_method_is_described():
     assert all(method.title and method.name == name for name, method in METHODS.items())
+
+
+@pytest.mark.parametrize(("params", "tokens"), [(np.float64(1e300), 1e300), (0.5, 1e9), (1e9, 1e-200), (np.nan, 1e9)])
+def test_a_target_that_no_model_can_be_is_refused(results, params, tokens):
+    with pytest.raises(InputError, match="no model has"):
+        forecast(results, params, tokens, method="direct", resamples=2)
