@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import TaskList, results_option, write_json
+from predictor.cli.options import TaskList, json_option, results_option, write_json
 
 if TYPE_CHECKING:
     from predictor.forecast import TrackRecord
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
 )
-@click.option("--json", "json_path", metavar="OUT.json", help="Write every forecast as JSON; '-' for standard output.")
+@json_option("Write every forecast as JSON")
 def command(
     results: Path,
     family: str | None,

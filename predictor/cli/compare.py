@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
 )
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the comparison as JSON; '-' for standard output.")
+@json_option("Write the comparison as JSON")
 def command(
     results: Path,
     params: float,

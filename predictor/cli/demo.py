@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import write_json
+from predictor.cli.options import json_option, write_json
 from predictor.errors import ConfigError, EvaluationError
 from predictor.quantity import format_quantity
 
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Folder for the store and the report.",
 )
-@click.option("--json", "json_path", metavar="OUT.json", help="Write forecasts and truth as JSON; '-' for stdout.")
+@json_option("Write forecasts and truth as JSON")
 def command(config: Path | None, out: Path, json_path: str | None) -> None:
     """Score a ladder of tiny models, forecast a larger one, then score that one and compare.
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import results_option, write_json
+from predictor.cli.options import json_option, results_option, write_json
 
 if TYPE_CHECKING:
     from predictor.difficulty import ClusterAnalysis
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 @click.option("--least", type=click.IntRange(min=1), help="Least size of a cluster (default: a 25th of the items).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the clustering.")
 @click.option("--items", "items_path", metavar="OUT", help="Write the item table, as .parquet or .csv.")
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the clusters as JSON; '-' for stdout.")
+@json_option("Write the clusters as JSON")
 def command(
     task: str,
     results: Path,
@@ -54,8 +54,6 @@ def command(
     # Said before the work of clustering.
     if items_path is not None:
         check_keeps(check_destination(items_path, "--items"), results, "--items")
-    if json_path is not None and json_path != "-":
-        check_keeps(Path(json_path), results, "--json")
     table = item_table(read_results(results), task, family=family)
     found = analyse(table, method, radius=radius, least=least, seed=seed)
     if items_path is not None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from predictor.cli.console import progress, say
-from predictor.cli.options import DURATION, write_json
+from predictor.cli.options import DURATION, json_option, write_json
 from predictor.project import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 @click.option("--include-target", is_flag=True, help="Score the runs of role target, too.")
 @click.option("--retry-failed", is_flag=True, help="Try pairs again that failed three times.")
 @click.option("--dry-run", is_flag=True, help="Only say what is missing.")
-@click.option("--json", "json_out", metavar="OUT", help="Write what was done as JSON; - is stdout.")
+@json_option("Write what was done as JSON")
 def command(
     config: str,
     once: bool,
@@ -45,7 +45,7 @@ def command(
     include_target: bool,
     retry_failed: bool,
     dry_run: bool,
-    json_out: str | None,
+    json_path: str | None,
 ) -> int:
     """Score the checkpoints that are not scored yet.
 
@@ -68,7 +68,7 @@ def command(
 
     roles = ("ladder", "target") if include_target else ("ladder",)
     if watching:
-        _refuse_with("--watch", {"--once": once, "--dry-run": dry_run, "--json": json_out is not None})
+        _refuse_with("--watch", {"--once": once, "--dry-run": dry_run, "--json": json_path is not None})
         _refuse_with("--every", {"--cron": cron is not None and every is not None})
         try:
             with stopping_on_sigterm():
@@ -112,14 +112,14 @@ def command(
         summary = f"{len(outcome.scored)} pairs scored, {done}, {len(outcome.failed)} failed"
     if not (outcome.planned or outcome.found or outcome.failed or outcome.given_up):
         summary += "; no whole checkpoint was found, see 'predictor status'"
-    if json_out is None:
+    if json_path is None:
         if dry_run:
             for key in outcome.planned:
                 click.echo(f"{key.run} step {key.step}, {key.task}")
         click.echo(summary)
     else:
         say(summary)
-        write_json(_as_json(outcome), json_out)
+        write_json(_as_json(outcome), json_path)
     return 1 if outcome.failed else 0
 
 

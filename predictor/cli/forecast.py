@@ -6,14 +6,14 @@ from pathlib import Path
 
 import click
 
-from predictor.cli.options import TaskList, results_option, target_options, write_json
+from predictor.cli.options import TaskList, json_option, results_option, target_options, write_json
 
 
 @click.command()
 @results_option()
 @target_options
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to forecast (default: all).")
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the forecasts as JSON; '-' for standard output.")
+@json_option("Write the forecasts as JSON")
 def command(
     results: Path,
     params: float,

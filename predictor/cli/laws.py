@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predictor.cli.laws_solve import ASSIGNMENTS, solve
-from predictor.cli.options import results_option, write_json
+from predictor.cli.options import json_option, results_option, write_json
 from predictor.errors import InputError
 from predictor.laws import get_law, laws_by_theme
 
@@ -93,7 +93,7 @@ def show(law: str) -> None:
 )
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of a bootstrap.")
 @click.option("--at", type=ASSIGNMENTS, metavar="a=1,b=2", help="Also predict at these inputs, as params=7B,tokens=1T.")
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the fit as JSON; '-' for standard output.")
+@json_option("Write the fit as JSON")
 def fit(
     law: str,
     results: Path,

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import click
 
-from predictor.cli.options import QUANTITY, results_option, write_json
+from predictor.cli.options import QUANTITY, json_option, results_option, write_json
 from predictor.errors import InputError, PredictorError, UnknownNameError
 from predictor.laws import Law, get_law
 from predictor.quantity import format_quantity, parse_quantity
@@ -51,7 +51,7 @@ ASSIGNMENTS = Assignments()
 _GIVEN = click.option(
     "--given", type=ASSIGNMENTS, default="", metavar="a=1,b=2", help="The other inputs, as params=7B,chance=0.25."
 )
-_JSON = click.option("--json", "json_path", metavar="OUT.json", help="Write JSON; '-' for standard output.")
+_JSON = json_option("Write JSON")
 
 
 def parameter_options(command: F) -> F:

@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 
 import click
 
-from predictor.errors import PredictorError
+from predictor.errors import InputError, PredictorError
 from predictor.quantity import parse_quantity
 from predictor.results.files import write_text_atomically
 
@@ -62,8 +62,35 @@ class TaskList(click.ParamType):
             return value
         names = tuple(name.strip() for name in str(value).split(",") if name.strip())
         if not names:
-            self.fail("names no task", param, ctx)
+            self.fail("is empty", param, ctx)
         return names
+
+
+class JsonFile(click.ParamType):
+    """A file that JSON may be written to, or `-`; refused before the work if it cannot be or holds something else."""
+
+    name = "file"
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> str:
+        """Check where it lies.
+
+        Raises:
+            InputError: a folder, in a folder that is missing or not writable, or another kind of file that is there.
+        """
+        if value != "-":
+            from predictor.report.destination import check_destination
+
+            path = check_destination(value, "--json")
+            if path.exists() and path.suffix not in (".json", ".txt", ""):
+                raise InputError(f"--json would replace {path}, which is no JSON", "name another file")
+        return str(value)
+
+
+def json_option(what: str) -> Callable[[F], F]:
+    """Add `--json OUT.json`; `what` is written."""
+    return click.option(
+        "--json", "json_path", type=JsonFile(), metavar="OUT.json", help=f"{what}; '-' for standard output."
+    )
 
 
 def results_option(required: bool = True) -> Callable[[F], F]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
 from predictor.errors import PredictorError
 from predictor.quantity import parse_quantity
 
@@ -59,7 +59,7 @@ class Quantities(click.ParamType):
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
 )
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the plan as JSON; '-' for standard output.")
+@json_option("Write the plan as JSON")
 def command(
     budget: float,
     params: float,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import TaskList, results_option, write_json
+from predictor.cli.options import TaskList, json_option, results_option, write_json
 
 if TYPE_CHECKING:
     from predictor.decisions import ModelRanking
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 @click.option(
     "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
 )
-@click.option("--json", "json_path", metavar="OUT.json", help="Write the ranking as JSON; '-' for standard output.")
+@json_option("Write the ranking as JSON")
 def command(
     results: Path,
     families: tuple[str, ...] | None,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import write_json
+from predictor.cli.options import json_option, write_json
 from predictor.project import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _FOLLOW_SECONDS = 2.0
 @click.option("--all", "show_all", is_flag=True, help="List every failure, not the first ten.")
 @click.option("--follow", is_flag=True, help="Show it again every two seconds until interrupted.")
 @click.option("--log", "show_log", is_flag=True, help="Show the end of the log of each failure that is listed.")
-@click.option("--json", "json_out", metavar="OUT", help="Write everything as JSON; - is stdout.")
+@json_option("Write everything as JSON")
 def command(
     config: str,
     store: str | None,
@@ -36,7 +36,7 @@ def command(
     show_all: bool,
     follow: bool,
     show_log: bool,
-    json_out: str | None,
+    json_path: str | None,
 ) -> None:
     """Show what is done, waiting and failed, with reasons.
 
@@ -59,8 +59,8 @@ def command(
         _print(state, None if show_all else _SHOWN, show_log)
         time.sleep(_FOLLOW_SECONDS)
     state = status(project, store=store, runs=runs, tasks=tasks, roles=roles)
-    if json_out is not None:
-        write_json(_as_json(state), json_out)
+    if json_path is not None:
+        write_json(_as_json(state), json_path)
         return
     _print(state, None if show_all else _SHOWN, show_log)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from predictor.cli.options import write_json
+from predictor.cli.options import json_option, write_json
 
 
 @click.group()
@@ -21,8 +21,8 @@ def command() -> None:
 @command.command("check")
 @click.option("--store", required=True, help="The store: a folder, or a URL such as s3://bucket/store.")
 @click.option("--dry-run", is_flag=True, help="Only say what is damaged; set nothing aside.")
-@click.option("--json", "json_out", metavar="OUT", help="Write what was found as JSON; - is stdout.")
-def check(store: str, dry_run: bool, json_out: str | None) -> int:
+@json_option("Write what was found as JSON")
+def check(store: str, dry_run: bool, json_path: str | None) -> int:
     """Read every file of a store and compare its checksums.
 
     Damaged files are moved to damaged/ in the store, and the next 'predictor evaluate' scores their pairs again. Exits
@@ -39,11 +39,11 @@ def check(store: str, dry_run: bool, json_out: str | None) -> int:
 
     home = Store(place(store))
     found = check_store(home, set_aside=not dry_run)
-    if json_out is not None:
+    if json_path is not None:
         lists = {"without_items": found.without_items, "without_scores": found.without_scores}
         damaged = [{"file": str(path), "reason": reason} for path, reason in found.damaged]
         paths = {name: [str(path) for path in paths] for name, paths in lists.items()}
-        write_json({"files": found.files, "damaged": damaged, **paths}, json_out)
+        write_json({"files": found.files, "damaged": damaged, **paths}, json_path)
     else:
         for path, reason in found.damaged:
             click.echo(f"damaged: {path.relative_to(home.path)}: {reason}")

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
 from predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -25,7 +25,7 @@ ALARM = 3
 @click.option("--tokens", type=QUANTITY, metavar="D", help="Where it ends (default: the end of its schedule).")
 @click.option("--family", metavar="F", help="Family of the run, where its name is in several.")
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to show (default: all).")
-@click.option("--json", "json_path", metavar="OUT.json", help="Write everything as JSON; '-' for standard output.")
+@json_option("Write everything as JSON")
 @click.option(
     "--html", "html_path", type=click.Path(path_type=Path), metavar="OUT.html", help="Write a page with figures."
 )

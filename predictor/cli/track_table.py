@@ -19,7 +19,7 @@ def print_track(track: RunTrack) -> None:
     for alarm in track.alarms:
         click.echo(f"ALARM: {alarm.describe()}")
     if not track.alarms:
-        click.echo("on its path: no departure beyond noise")
+        click.echo("on its path: no departure for the worse beyond noise")
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("task", overflow="fold")
     for name in ("now", "expected now", "deviation", "end, before the run", "end, as of now", "80 %"):

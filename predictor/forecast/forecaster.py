@@ -104,13 +104,13 @@ class Forecaster:
     def _ends(self) -> dict[int, tuple[int, float, str | None]]:
         """Judge each series once for all targets, as none enters.
 
-        Number of a series -> scored runs, score of the one of most compute, why it cannot be forecast.
+        Number of a series -> scored runs of different compute, score of the one of most, why it cannot be forecast.
         """
         found = {}
         for row in self.rows:
             score, stderr, compute = scores_by_run(self.panel, row)
             obstacle = not_forecastable(score, stderr, compute, self.panel.series[row].chance)
-            found[row] = score.size, float(score[np.argmax(compute)]), obstacle
+            found[row] = _distinct(compute), float(score[np.argmax(compute)]), obstacle
         return found
 
     def _ratio(self, target: Target) -> Array:
@@ -281,6 +281,11 @@ def scores_by_run(panel: Panel, row: int) -> tuple[Array, Array, Array]:
         if index.size:
             last.append(int(index[np.argmax(panel.tokens[index])]))
     return panel.score[row, last], panel.stderr[row, last], panel.flops[last]
+
+
+def _distinct(compute: Array) -> int:
+    """Count computes that differ by more than a percent: seeds of one run say nothing of a trend."""
+    return 1 + int((np.diff(np.sort(np.log(compute))) > 0.01).sum())
 
 
 def _left_out(tasks: list[str]) -> list[str]:

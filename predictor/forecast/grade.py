@@ -52,7 +52,7 @@ def grade(
     Args:
         half_width: half of the 80 % interval.
         obstacle: what `not_forecastable` said.
-        runs: number of runs that were scored.
+        runs: number of runs of different compute that were scored.
         ratio: the target's compute over that of the largest run.
         disagreement: largest less smallest median among the methods that carry weight.
         error: mean absolute error on held-out runs; NaN where there were none.
@@ -69,5 +69,5 @@ def grade(
         parts.append("too few runs to hold any out")
     if runs < RUNS_FOR_TRUST and letter in "ABC":
         letter = "D"
-        parts.append(f"only {runs} runs")
+        parts.append(f"only {runs} runs of different compute")
     return letter, "; ".join(parts)

@@ -76,12 +76,19 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder, tmp_path, d
 
 
 def test_a_file_that_cannot_be_written_leaves_what_was_there(refused, predictor, ladder_folder, tmp_path):
-    assert "cannot be written" in refused("forecast", "--results", ladder_folder, *TARGET, "--json", "no/such/out.json")
+    assert "no/such does not exist" in refused(
+        "forecast", "--results", ladder_folder, *TARGET, "--json", "no/such/out.json"
+    )
     (tmp_path / "file.txt").write_text("kept")
-    assert "cannot be written" in refused(
+    assert "file.txt does not exist" in refused(
         "forecast", "--results", ladder_folder, *TARGET, "--json", "file.txt/out.json"
     )
-    assert "names no task" in refused("forecast", "--results", ladder_folder, *TARGET, "--tasks", ",")
+    (tmp_path / "table.parquet").write_text("kept")
+    assert "--json would replace table.parquet" in refused(
+        "forecast", "--results", ladder_folder, *TARGET, "--json", "table.parquet"
+    )
+    assert (tmp_path / "table.parquet").read_text() == "kept"
+    assert "is empty" in refused("forecast", "--results", ladder_folder, *TARGET, "--tasks", ",")
     assert "--seed" in refused("forecast", "--results", ladder_folder, *TARGET, "--seed", "-1")
     assert "is a folder" in refused("forecast", "--results", ladder_folder, *TARGET, "--json", ".")
     (tmp_path / "out.json").write_text("kept")

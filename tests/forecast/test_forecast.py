@@ -146,6 +146,16 @@ def test_three_runs_are_forecast_with_little_trust(tmp_path, draw_ladder):
     assert all(one.backtest_error is None for one in answer.forecasts)
 
 
+def test_seeds_of_one_run_are_one_step_of_the_ladder(tmp_path, draw_ladder):
+    frame = draw_ladder()
+    seeds = [draw_ladder((1e8,), seed=seed).assign(run=f"seed {seed}") for seed in range(4)]
+    few = frame[frame["params"].isin([int(1e8), int(8e8), int(3.2e9)])]
+    pd.concat([few, *seeds]).to_parquet(tmp_path / "seeds.parquet")
+    answer = forecast(read_results(tmp_path / "seeds.parquet"), **TARGET, resamples=20).forecasts
+    assert all(one.grade >= "D" for one in answer)
+    assert any("only 3 runs of different compute" in one.why for one in answer)
+
+
 def test_a_task_scored_on_some_runs_only_is_forecast_from_those(results):
     evals = results.evals
     keep = ~((evals["task"] == "hard") & (evals["params"] < 3e8))

@@ -35,7 +35,9 @@ class TrackedSeries:
 
     @property
     def label(self) -> str:
-        """Name it in tables, as `arc_easy (5-shot)`."""
+        """Name it in tables, as `arc_easy (5-shot)`, or `loss:c4, bpb`, as a text may have several losses."""
+        if self.is_loss:
+            return f"{self.task}, {self.metric}"
         return self.task if self.num_fewshot is None else f"{self.task} ({self.num_fewshot}-shot)"
 
     def scale(self, value: Array) -> Array:
