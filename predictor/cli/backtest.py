@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import TaskList, json_option, results_option, write_json
+from predictor.cli.options import TaskList, json_option, results_option, seed_option, write_json
 
 if TYPE_CHECKING:
     from predictor.forecast import TrackRecord
@@ -23,9 +23,7 @@ if TYPE_CHECKING:
     metavar="N",
     help="Hold out only the N runs of most compute (default: the largest, then about 10 %, 25 % and 50 % of them).",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
-)
+@seed_option
 @json_option("Write every forecast as JSON")
 def command(
     results: Path,

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, deliver, json_option, results_option, seed_option
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -22,9 +22,7 @@ if TYPE_CHECKING:
 @click.option("--families", type=TaskList(), metavar="a,b", help="Families or recipes to compare (default: all).")
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to look at (default: all).")
 @click.option("--method", default="auto", show_default=True, metavar="NAME", help="One method instead of all.")
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
-)
+@seed_option
 @json_option("Write the comparison as JSON")
 def command(
     results: Path,
@@ -61,12 +59,7 @@ def command(
         seed=seed,
         progress=lambda total: progress("Fitting", total),
     )
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        print_comparison(answer)
-        if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_comparison)
 
 
 def print_comparison(answer: Comparison) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, deliver, json_option, results_option, seed_option
 
 if TYPE_CHECKING:
     from predictor.decisions import Densities, ModelDensity
@@ -30,9 +30,7 @@ if TYPE_CHECKING:
     metavar="D",
     help="Training tokens of the reference's models (default: those of its largest run).",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
-)
+@seed_option
 @json_option("Write the densities as JSON")
 def command(
     results: Path,
@@ -63,12 +61,7 @@ def command(
         tokens=tokens,
         seed=seed,
     )
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        print_densities(answer)
-        if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_densities)
 
 
 def print_densities(answer: Densities) -> None:

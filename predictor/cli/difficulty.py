@@ -48,8 +48,8 @@ def command(
       predictor difficulty hellaswag --results store/ --method quantiles --items items.parquet
     """
     from predictor.difficulty import analyse, item_table
-    from predictor.report.destination import check_destination, check_keeps
     from predictor.results import read_results
+    from predictor.results.destination import check_destination, check_keeps
 
     # Said before the work of clustering.
     if items_path is not None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import click
 
-from predictor.cli.options import TaskList, json_option, results_option, target_options, write_json
+from predictor.cli.options import TaskList, deliver, json_option, results_option, target_options
 
 
 @click.command()
@@ -35,15 +35,9 @@ def command(
       predictor forecast --results evals.csv --family base --params 7e9 --tokens 1.4T --json forecast.json
       predictor forecast --results evals.parquet --params 7B --tokens 300B --tasks arc_easy,piqa --json -
     """
+    from predictor.cli.tables import print_forecast
     from predictor.forecast import forecast
     from predictor.results import read_results
 
     answer = forecast(read_results(results), params, tokens, family=family, tasks=tasks, method=method, seed=seed)
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        from predictor.cli.tables import print_forecast
-
-        print_forecast(answer)
-        if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_forecast)

@@ -6,7 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
@@ -78,7 +78,7 @@ class JsonFile(click.ParamType):
             InputError: a folder, in a folder that is missing or not writable, or another kind of file that is there.
         """
         if value != "-":
-            from predictor.report.destination import check_destination
+            from predictor.results.destination import check_destination
 
             path = check_destination(value, "--json")
             if path.exists() and path.suffix not in (".json", ".txt", ""):
@@ -104,6 +104,11 @@ def results_option(required: bool = True) -> Callable[[F], F]:
     )
 
 
+seed_option = click.option(
+    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
+)
+
+
 def target_options(command: F) -> F:
     """Add `--params`, `--tokens`, `--family`, `--seed`."""
     for option in reversed(
@@ -116,14 +121,7 @@ def target_options(command: F) -> F:
             click.option(
                 "--method", default="auto", show_default=True, metavar="NAME", help="One method instead of all."
             ),
-            click.option(
-                "--seed",
-                type=click.IntRange(min=0),
-                default=0,
-                show_default=True,
-                metavar="S",
-                help="Seed of the resampling.",
-            ),
+            seed_option,
         )
     ):
         command = option(command)
@@ -137,3 +135,24 @@ def write_json(value: Any, where: str) -> None:
         sys.stdout.write(text)
     else:
         write_text_atomically(Path(where), text)
+
+
+class Answer(Protocol):
+    """What a command prints, and writes as JSON."""
+
+    def to_json(self) -> Any:
+        """Give it as values of JSON."""
+        ...
+
+
+A = TypeVar("A", bound=Answer)
+
+
+def deliver(answer: A, json_path: str | None, show: Callable[[A], None]) -> None:
+    """Write an answer as JSON where that is asked for, and show it unless the JSON has standard output to itself."""
+    if json_path is not None:
+        write_json(answer.to_json(), json_path)
+    if json_path != "-":
+        show(answer)
+        if json_path is not None:
+            click.echo(f"written to {json_path}", err=True)

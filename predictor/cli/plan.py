@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import QUANTITY, TaskList, json_option, results_option, write_json
+from predictor.cli.options import QUANTITY, TaskList, deliver, json_option, results_option, seed_option
 from predictor.errors import PredictorError
 from predictor.quantity import parse_quantity
 
@@ -56,9 +56,7 @@ class Quantities(click.ParamType):
     metavar="NAME",
     help="Without --results: whose coefficients of the chinchilla law are the prior (default: besiroglu).",
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
-)
+@seed_option
 @json_option("Write the plan as JSON")
 def command(
     budget: float,
@@ -118,12 +116,7 @@ def command(
             most_seeds=most_seeds,
             seed=seed,
         )
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        print_plan(answer)
-        if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_plan)
 
 
 def print_plan(answer: Plan) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from predictor.cli.options import TaskList, json_option, results_option, write_json
+from predictor.cli.options import TaskList, deliver, json_option, results_option, seed_option
 
 if TYPE_CHECKING:
     from predictor.decisions import ModelRanking
@@ -20,9 +20,7 @@ if TYPE_CHECKING:
 @click.option(
     "--reference", type=TaskList(), metavar="a,b", help="Benchmarks that each is held against (default: all)."
 )
-@click.option(
-    "--seed", type=click.IntRange(min=0), default=0, show_default=True, metavar="S", help="Seed of the resampling."
-)
+@seed_option
 @json_option("Write the ranking as JSON")
 def command(
     results: Path,
@@ -46,12 +44,7 @@ def command(
     from predictor.results import read_results
 
     answer = rank(read_results(results), families=families, tasks=tasks, reference=reference, seed=seed)
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        print_ranking(answer)
-        if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_ranking)
 
 
 def print_ranking(answer: ModelRanking) -> None:

@@ -103,10 +103,10 @@ def command(
 
 def _check(results: Path, out: Path | None, pdf: Path | None, figures: Path | None, tables: Path | None) -> None:
     """Say what cannot be written before the work of fitting, not after it."""
-    from predictor.report.destination import check_apart, check_destination, check_folder
     from predictor.report.figures.static import require_matplotlib
     from predictor.report.pdf import require_paper
     from predictor.report.tables import names_file
+    from predictor.results.destination import check_apart, check_destination, check_folder
 
     if out is None and pdf is None and figures is None and tables is None:
         raise InputError(

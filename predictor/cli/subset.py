@@ -37,8 +37,8 @@ def command(task: str, results: Path, size: int, family: str | None, seed: int, 
     from predictor.difficulty import item_table
     from predictor.difficulty.listing import write_short_list
     from predictor.difficulty.short_list import choose_items, table_values
-    from predictor.report.destination import check_destination, check_keeps
     from predictor.results import read_results
+    from predictor.results.destination import check_destination, check_keeps
 
     path = out or Path(f"{task.replace(':', '-')}-{size}.txt")
     check_keeps(check_destination(path), results, "--out")

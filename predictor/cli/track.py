@@ -86,8 +86,9 @@ def _look(
     html_path: Path | None,
 ) -> RunTrack:
     from predictor.forecast.trajectory import track
-    from predictor.report import check_destination, track_to_json, write_track
+    from predictor.report import track_to_json, write_track
     from predictor.results import read_results
+    from predictor.results.destination import check_destination
 
     if html_path is not None:
         check_destination(html_path)

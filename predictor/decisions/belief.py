@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.fitting import Prior, fit_law_batch, make_draws
+from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.method import effective_floor
 from predictor.forecast.panel import Panel
 from predictor.laws import get_law
@@ -75,7 +76,7 @@ def believe(panel: Panel, points: Scale, items_error: Callable[[Array, int], Arr
         points: where to look.
         items_error: `items_error(scores, row)` gives the noise of scores of one series by its items.
     """
-    params, tokens = (float(np.exp(np.mean(np.log(values)))) for values in (panel.params, panel.tokens))
+    params, tokens = (geometric_mean(values) for values in (panel.params, panel.tokens))
     count = len(panel.series)
     floor = effective_floor(panel)
     shape = panel.score.shape

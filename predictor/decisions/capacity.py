@@ -15,7 +15,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor import __version__
-from predictor.decisions.comparison import spread_of
+from predictor.decisions.comparison import QUANTILES, spread_of
 from predictor.decisions.ranking import benchmark_names, last_scores
 from predictor.errors import ForecastError
 from predictor.forecast import Forecaster, TaskForecast, fit_forecaster
@@ -27,7 +27,6 @@ Array = NDArray[np.float64]
 SCHEMA = "predictor.density/1"
 # Sizes at which the reference is forecast, evenly in logarithms over its own.
 _POINTS = 40
-_CENTRAL_80 = 1.2815515655
 
 
 @dataclass(frozen=True)
@@ -125,7 +124,7 @@ class _Reference:
     @classmethod
     def of(cls, params: Array, forecasts: list[TaskForecast]) -> _Reference:
         median = np.array([one.median for one in forecasts])
-        spread = _CENTRAL_80 * np.array([spread_of(one) for one in forecasts])
+        spread = QUANTILES["80"] * np.array([spread_of(one) for one in forecasts])
         # A score is read off at one size only: where a forecast falls, the level before it holds.
         median, low, high = (np.maximum.accumulate(one) for one in (median, median - spread, median + spread))
         last = forecasts[-1]

@@ -25,7 +25,7 @@ Array = NDArray[np.float64]
 
 SCHEMA = "predictor.compare/1"
 # Half-widths of central intervals of the normal distribution, in standard deviations.
-_QUANTILES = {"80": 1.2815515655, "95": 1.9599639845}
+QUANTILES = {"80": 1.2815515655, "95": 1.9599639845}
 # Draws of all scores together, for ranks: a chance is then known to a percent.
 _DRAWS = 4000
 # Typical difference between two recipes at one scale, in shares: where no scale is common, and for how many pairs the
@@ -289,7 +289,7 @@ def _variance(gaps: Array, typical: float) -> float:
 def spread_of(one: TaskForecast) -> float:
     """Give the standard deviation that a forecast's 80 % interval stands for; a side cut off at 0 or 1 says nothing."""
     low, high = one.intervals["80"]
-    return max(one.median - low, high - one.median, 1e-6) / _QUANTILES["80"]
+    return max(one.median - low, high - one.median, 1e-6) / QUANTILES["80"]
 
 
 def _rank(
@@ -353,7 +353,7 @@ def _shrink(mean: Array, covariance: Array, prior: float) -> tuple[Array, Array]
 def _ends(middle: float, spread: float, least: float) -> dict[str, tuple[float, float]]:
     return {
         level: (max(middle - width * spread, least), min(middle + width * spread, 1.0))
-        for level, width in _QUANTILES.items()
+        for level, width in QUANTILES.items()
     }
 
 

@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from predictor import __version__
 from predictor.decisions.belief import Belief, Scale, believe, believe_law
+from predictor.decisions.comparison import QUANTILES
 from predictor.decisions.design import Limits, choose_runs
 from predictor.errors import ForecastError, InputError
+from predictor.fitting.units import geometric_mean
 from predictor.forecast import Forecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
 from predictor.forecast.methods.method import distinct_runs
@@ -30,8 +32,6 @@ MOST_RUNS, MOST_SEEDS = 12, 3
 RATIOS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 # Candidate sizes are apart by this factor where the table names none, and no more than so many are looked at.
 _SIZE_STEP, _MOST_SIZES = 2.0, 14
-# Half-width of a central 80 % interval of the normal distribution, in standard deviations.
-_CENTRAL_80 = 1.2815515655
 # A benchmark needs this many runs for its law and its noise to be told apart at all.
 _FEWEST_RUNS = 3
 
@@ -270,7 +270,7 @@ def plan_first(
     floor = np.array([float(binomial_error(belief.mean[0, 0], _ITEMS)) ** 2])
     chosen = choose_runs(belief, Limits(points.flops, budget, most_runs, most_seeds), floor)
     before, after = (
-        2 * _CENTRAL_80 * float(np.sqrt(variance[0] + floor[0]))
+        2 * QUANTILES["80"] * float(np.sqrt(variance[0] + floor[0]))
         for variance in (belief.covariance[:, 0, 0], chosen.variance)
     )
     narrowed = Narrowing(None, None, float(belief.mean[0, 0]), None, min(before, 1.0), min(after, 1.0))
@@ -294,7 +294,7 @@ def believe_panel(panel: Panel, points: Scale) -> Belief:
 def believe_published(name: str, points: Scale) -> Belief:
     """Believe in a published fit of the chinchilla law and a typical curve from its loss to a score."""
     values = get_law("chinchilla").published_values(name)
-    params, tokens = (float(np.exp(np.mean(np.log(one[1:])))) for one in (points.params, points.tokens))
+    params, tokens = (geometric_mean(one[1:]) for one in (points.params, points.tokens))
     mean = np.array(
         [
             np.log(values["E"]),

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.fitting import Draws, LawBatch, Prior, fit_law_batch, make_draws
+from predictor.fitting.units import geometric_mean
 from predictor.laws import Input, Law, Parameter
 
 Array = NDArray[np.float64]
@@ -79,7 +80,7 @@ def fit_ability_law(
     Returns:
         the law with its resamples, and the units of N and D that it takes.
     """
-    units = float(np.exp(np.mean(np.log(params)))), float(np.exp(np.mean(np.log(tokens))))
+    units = geometric_mean(params), geometric_mean(tokens)
     place = {"params": (params / units[0])[None, :], "tokens": (tokens / units[1])[None, :]}
     ability = np.maximum(ability, 1e-3)
     prior, starts = _prior(ability, *units)

@@ -16,6 +16,7 @@ from predictor.difficulty.nuisance import Nuisance, estimate_nuisance
 from predictor.difficulty.shapes import CurveShape, curve_shape
 from predictor.errors import InputError, StoreError
 from predictor.fitting import Draws, LawBatch, Prior, fit_law_batch, make_draws
+from predictor.fitting.units import geometric_mean
 from predictor.laws import get_law
 from predictor.results.readers import Results
 
@@ -135,7 +136,7 @@ def analyse(
     clustering = cluster(smoothed.T, method, radius=radius, least=least, seed=seed)
     at = observations(table)
     floor, flops = table.progress_chance, table.flops[at]
-    reference = float(np.exp(np.mean(np.log(flops))))
+    reference = geometric_mean(flops)
     labels = [*range(clustering.count), *([-1] if np.any(clustering.labels < 0) else [])]
     curves = np.stack([cleaned[:, clustering.labels == label].mean(axis=1) for label in labels])
     shapes = [curve_shape(flops, curve[at], floor) for curve in curves]

@@ -15,6 +15,8 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.fitting.units import geometric_mean
+
 if TYPE_CHECKING:
     import torch
 
@@ -143,7 +145,7 @@ def fit_item_response(
     target = torch.tensor(np.where(np.isfinite(answers), answers, 0.5), dtype=torch.float32).clamp(0.0, 1.0)
     if likelihood == "beta":
         target = target.clamp(1e-3, 1 - 1e-3)
-    units = float(np.exp(np.mean(np.log(params)))), float(np.exp(np.mean(np.log(tokens))))
+    units = geometric_mean(params), geometric_mean(tokens)
     place = torch.tensor(np.stack([np.log(params / units[0]), np.log(tokens / units[1])], axis=1), dtype=torch.float32)
     share = ((target * seen).sum(0) / seen.sum(0).clamp(min=1) - guess) / (1 - guess)
     difficulty = -torch.logit(share.clamp(0.02, 0.98))

@@ -1,7 +1,6 @@
 """What decisions are taken from: the forecast report, and a run in training held against its forecast."""
 
 from predictor.report.content import Report, build_report
-from predictor.report.destination import check_destination
 from predictor.report.drawings import write_figures
 from predictor.report.loss_laws import LossLaw, fit_loss_laws
 from predictor.report.pdf import write_pdf
@@ -9,6 +8,7 @@ from predictor.report.tables import write_tables
 from predictor.report.track_json import track_to_json
 from predictor.report.track_page import write_track
 from predictor.report.write import write_html, write_report
+from predictor.results.destination import check_destination
 
 __all__ = [
     "LossLaw",

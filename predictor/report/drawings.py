@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from predictor.report.content import Benchmark, Report
-from predictor.report.destination import check_folder
 from predictor.report.figures.static import FORMATS, render_figure, require_matplotlib
 from predictor.report.wording import NOT_FORECASTABLE, interval, percent
+from predictor.results.destination import check_folder
 from predictor.results.files import write_bytes_atomically
 
 Progress = Callable[[int], AbstractContextManager[Callable[[str], None]]]

@@ -16,7 +16,6 @@ from typing import TYPE_CHECKING
 from predictor.errors import InputError
 from predictor.quantity import format_quantity
 from predictor.report.content import Benchmark, Report
-from predictor.report.destination import check_destination
 from predictor.report.drawings import Progress
 from predictor.report.evidence import Errors
 from predictor.report.figures.static import render_figure, require_matplotlib
@@ -30,6 +29,7 @@ from predictor.report.wording import (
     sentence,
     times,
 )
+from predictor.results.destination import check_destination
 from predictor.results.files import write_bytes_atomically
 
 if TYPE_CHECKING:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.report.content import Benchmark, Report
-from predictor.report.destination import check_destination, check_folder
+from predictor.results.destination import check_destination, check_folder
 from predictor.results.files import write_text_atomically
 
 Row = dict[str, Any]

@@ -8,10 +8,10 @@ from typing import Any
 
 from predictor.forecast.trajectory import RunTrack, SeriesTrack
 from predictor.forecast.trajectory.alarm import DRIFT, JUMP
-from predictor.report.destination import check_destination
 from predictor.report.figures import path_figure, signal_figure
 from predictor.report.html import render
 from predictor.report.wording import percent
+from predictor.results.destination import check_destination
 from predictor.results.files import write_text_atomically
 
 

@@ -8,8 +8,8 @@ from pathlib import Path
 from predictor.difficulty import ClusterAnalysis
 from predictor.forecast import Forecaster
 from predictor.report.content import Report, build_report
-from predictor.report.destination import check_destination
 from predictor.report.html import render_html
+from predictor.results.destination import check_destination
 from predictor.results.files import write_text_atomically
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.fitting import LawBatch, Prior, fit_law_batch, make_draws
+from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.method import Array, Resampling, effective_floor, too_few_runs
 from predictor.forecast.panel import Panel
 from predictor.laws import Law, get_law
@@ -33,7 +34,7 @@ class _Middle:
     @classmethod
     def of(cls, panel: Panel) -> _Middle:
         """Find it in a panel."""
-        return cls(*(float(np.exp(np.mean(np.log(one)))) for one in (panel.params, panel.tokens, panel.flops)))
+        return cls(*(geometric_mean(one) for one in (panel.params, panel.tokens, panel.flops)))
 
     def inputs(self, params: Array, tokens: Array) -> dict[str, Array]:
         """Give a law's inputs relative to it."""

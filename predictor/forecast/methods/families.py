@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import ForecastError
+from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.ability import FittedAbility
 from predictor.forecast.methods.curves import LINKS, Curves, curve, curve_slopes, fit_curves
 from predictor.forecast.methods.method import Array, Resampling, too_few_runs
@@ -127,7 +128,7 @@ class _Alignment:
         for _ in range(_STEPS):
             ability, mean, error = alone.step(curves.link, coordinates, ability)
         # Ability gained by twice the compute, half of it in size and half in data, amid the observations.
-        middle = [float(np.exp(np.log(one).mean())) for one in (self.panel.params, self.panel.tokens)]
+        middle = [geometric_mean(one) for one in (self.panel.params, self.panel.tokens)]
         near, far = (scales.at(middle[0] * more, middle[1] * more)[best, 0] for more in (1.0, 2.0**0.5))
         factors = 2.0 ** ((mean[0] + np.outer([0.0, -1.96, 1.96], error[0])) / (far - near))
         return tuple(

@@ -8,6 +8,7 @@ from typing import Protocol
 
 import numpy as np
 
+from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.method import Array, Resampling
 from predictor.forecast.methods.two_step import LossLaws, fit_losses, most_complete
 from predictor.forecast.panel import Panel
@@ -54,7 +55,7 @@ class LawScales:
     def of(cls, panel: Panel) -> LawScales:
         """Span the candidates over a panel's observations."""
         constants = np.array(list(itertools.product(_EXPONENTS, _EXPONENTS, _SHARES)))
-        params, tokens = (float(np.exp(np.mean(np.log(values)))) for values in (panel.params, panel.tokens))
+        params, tokens = (geometric_mean(values) for values in (panel.params, panel.tokens))
         raw = _reducible(constants, panel.params / params, panel.tokens / tokens)
         centre, spread = raw.mean(axis=1), np.maximum(raw.std(axis=1), 1e-9)
         return cls(constants, params, tokens, (raw - centre[:, None]) / spread[:, None], centre, spread)

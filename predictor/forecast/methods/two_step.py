@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.fitting import LawBatch, Prior, fit_law_batch, make_draws
+from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.method import Array, Resampling, distinct_runs, effective_floor
 from predictor.forecast.panel import Panel
 from predictor.laws import get_law
@@ -48,7 +49,7 @@ def fit_losses(panel: Panel, losses: Array, names: list[str], resampling: Resamp
     Exponents lean on priors around 0.3, so that a ladder of one size or of one token count still has a solution; what
     it leaves open shows in the spread of the resamples.
     """
-    params, tokens = (float(np.exp(np.mean(np.log(values)))) for values in (panel.params, panel.tokens))
+    params, tokens = (geometric_mean(values) for values in (panel.params, panel.tokens))
     lowest, middle = np.nanmin(losses, axis=1), np.nanmedian(losses, axis=1)
     ones = np.ones_like(lowest)
     term = np.log(0.15 * middle)

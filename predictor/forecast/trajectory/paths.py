@@ -24,8 +24,8 @@ _MOST_FITS = 6
 _REHEARSALS = 4
 # What a rehearsal has seen of its run before it forecasts the rest: the start alone is the hardest and the widest.
 _REHEARSED_FROM = (0.1, 0.3)
-# The normal distribution's 80 % half-width.
-_EIGHTY = 1.2816
+# Half-widths of the stated levels in standard deviations.
+LEVELS = {"80": 1.2816, "95": 1.96}
 _STRETCH = (0.7, 3.0)
 
 
@@ -215,4 +215,4 @@ def _stretch(trajectories: Trajectories, rehearsals: list[Rehearsal], is_loss: b
     ahead = [one.ahead for one in rehearsals if trajectories.series[one.row].is_loss == is_loss]
     if not ahead:
         return 1.5
-    return float(np.clip(np.quantile(np.abs(np.concatenate(ahead)), 0.8) / _EIGHTY, *_STRETCH))
+    return float(np.clip(np.quantile(np.abs(np.concatenate(ahead)), 0.8) / LEVELS["80"], *_STRETCH))

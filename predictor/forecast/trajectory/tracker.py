@@ -21,14 +21,12 @@ from predictor.forecast.trajectory.alarm import (
     make_signal,
 )
 from predictor.forecast.trajectory.observations import TrackedSeries, Trajectories, read_trajectories
-from predictor.forecast.trajectory.paths import Paths, Rehearsal, fit_paths
+from predictor.forecast.trajectory.paths import LEVELS, Paths, Rehearsal, fit_paths
 from predictor.forecast.trajectory.process import Sequence
 from predictor.results import Results
 
 Array = NDArray[np.float64]
 
-# Half-widths of the stated levels in standard deviations.
-LEVELS = {"80": 1.2816, "95": 1.96}
 # Places at which the expected path is given.
 _PLACES = 40
 

@@ -1,4 +1,4 @@
-"""Where a report may be written: said before the work of fitting, not after it."""
+"""Where a command may write: said before the work of fitting, not after it."""
 
 from __future__ import annotations
 
