@@ -155,19 +155,20 @@ class WorkQueue:
     def tell(self, report: Report) -> None:
         """Record what a worker says; what it lost waits again, and what is too large for it waits for a larger one."""
         if report.event == STARTED:
-            self.ledger.started(report.key)
+            self.ledger.started(report.key, self.owner)
             return
         pair, unit = self._in_hand.pop(report.key.identity, (None, None))
-        if report.event == FINISHED:
+        # A worker may end when the file is in place, before it has said so.
+        if report.event == FINISHED or self._is_done(report.key):
             self.ledger.finished(report.key, report.seconds)
             if report.seconds is not None:
                 self.costs.learn([(report.key.run, report.key.task, report.seconds)])
             self.settled(report.key, None)
         elif report.event == LOST and pair is not None and unit is not None and self._again(report.key):
-            self.ledger.release([report.key], report.reason)
+            self.ledger.release([report.key], report.reason, self.owner)
             self._wait_again(unit, pair)
         elif report.event == TOO_LARGE and unit is not None and pair is not None and unit.size < self.largest:
-            self.ledger.release([report.key], f"{report.reason}; a larger worker is asked for")
+            self.ledger.release([report.key], f"{report.reason}; a larger worker is asked for", self.owner)
             self._waiting.append(replace(unit, pairs=(pair,), job="", size=2 * unit.size))
         else:
             reason = report.reason
@@ -181,6 +182,7 @@ class WorkQueue:
                 log=report.log,
                 final=report.final or report.event == TOO_LARGE,
                 backoff_seconds=self.backoff_seconds,
+                owner=self.owner,
             )
             self.settled(report.key, reason)
 

@@ -179,10 +179,16 @@ class Ledger:
         """Tell whether anybody leases pairs for a job."""
         return bool(self._select(sql.select(PAIRS.c.identity).where(PAIRS.c.lease_job == job).limit(1)))
 
-    def release(self, pairs: Iterable[PairKey], reason: str = "") -> None:
-        """Put pairs back to waiting, without counting an attempt: their worker has gone through no fault of theirs."""
+    def release(self, pairs: Iterable[PairKey], reason: str = "", owner: str | None = None) -> None:
+        """Put pairs back to waiting, without counting an attempt: their worker has gone through no fault of theirs.
+
+        Args:
+            pairs: the pairs.
+            reason: one line.
+            owner: the coordinator that says so; see `failed`.
+        """
         for pair in pairs:
-            self._record("lost", pair, WAITING, detail=reason, only_from=(RUNNING, WAITING))
+            self._record("lost", pair, WAITING, detail=reason, only_from=(RUNNING, WAITING), owner=owner)
 
     def lost(self, jobs_alive: Iterable[str] = (), owner: str = "") -> int:
         """Put pairs back to waiting that a coordinator which has gone left as running or leased.
@@ -226,16 +232,23 @@ class Ledger:
 
     # -- what happens to a pair ---------------------------------------------------------------------------------------
 
-    def started(self, pair: PairKey) -> None:
-        """Record that a worker takes the pair in hand."""
-        self._record("started", pair, RUNNING, keep_lease=True)
+    def started(self, pair: PairKey, owner: str | None = None) -> None:
+        """Record that a worker of a coordinator takes the pair in hand; `owner` as in `failed`."""
+        self._record("started", pair, RUNNING, keep_lease=True, owner=owner)
 
     def finished(self, pair: PairKey, seconds: float | None = None) -> None:
         """Record that the pair's scores file is in place, and how long it took."""
         self._record("finished", pair, DONE, seconds=seconds)
 
     def failed(
-        self, pair: PairKey, reason: str, *, log: str = "", final: bool = False, backoff_seconds: float = 0.0
+        self,
+        pair: PairKey,
+        reason: str,
+        *,
+        log: str = "",
+        final: bool = False,
+        backoff_seconds: float = 0.0,
+        owner: str | None = None,
     ) -> None:
         """Record that the pair could not be scored, and why; it counts as an attempt.
 
@@ -245,10 +258,18 @@ class Ledger:
             log: the tail of the log, kept for `predictor status`.
             final: trying again would end the same: give it up now.
             backoff_seconds: how long to wait before the second attempt; doubled for each further one.
+            owner: the coordinator that says so: nothing changes where another one has taken the pair over meanwhile.
         """
         text = redact(" ".join(reason.split()))
         self._record(
-            "failed", pair, FAILED, text, log=redact(log)[-_MOST_LOG:], final=final, backoff_seconds=backoff_seconds
+            "failed",
+            pair,
+            FAILED,
+            text,
+            log=redact(log)[-_MOST_LOG:],
+            final=final,
+            backoff_seconds=backoff_seconds,
+            owner=owner,
         )
 
     def found(self, pairs: Iterable[PairKey]) -> int:
@@ -440,6 +461,7 @@ class Ledger:
         backoff_seconds: float = 0.0,
         seconds: float | None = None,
         keep_lease: bool = False,
+        owner: str | None = None,
     ) -> None:
         place = _place(pair)
         change: dict[str, Any] = {"state": state, "reason": reason, "changed_at": _stamp(), "log": log}
@@ -465,7 +487,9 @@ class Ledger:
             }
         statement = self._database.insert(PAIRS).values(**place, **fresh)
         # A message that comes late or twice changes nothing of what is done: it ends as done once.
-        wanted = None if event == "vanished" else PAIRS.c.state != DONE
+        wanted = sql.true() if event == "vanished" else PAIRS.c.state != DONE
+        if owner is not None:
+            wanted &= PAIRS.c.lease_owner.in_(("", owner))
         changed = statement.on_conflict_do_update(index_elements=["identity"], set_=change, where=wanted)
         # Asked for by RETURNING: how many rows an INSERT changed is not told alike by all databases.
         if connection.execute(changed.returning(PAIRS.c.identity)).first() is not None:

@@ -152,8 +152,16 @@ class Watched:
             self.seen.setdefault(str(path), hashlib.sha256(path.read_bytes()).hexdigest())
 
     def done(self):
+        """Tell whether everything is scored, and the coordinator that lives now has heard of it."""
         counts = status(self.project, tasks=TASKS).counts()
-        return counts["done"] and not counts["waiting"] + counts["running"] + counts["failed"]
+        if not counts["done"] or counts["waiting"] + counts["running"] + counts["failed"]:
+            return False
+        # A worker or coordinator that is killed once the file is in place says nothing: the next look finds the file.
+        with Ledger(self.project.ledger_path or self.project.store_path / "ledger.sqlite") as ledger:
+            heard = {event["identity"] for event in ledger.events() if event["event"] == "finished"}
+            # One that was killed is listed until its silence has lasted; the one that follows it is at work by then.
+            listed = [coordinator.pid for coordinator in ledger.coordinators()]
+        return len(heard) >= counts["done"] and listed == [self.process.pid]
 
     def tell(self):
         """Say how it stands, for whoever reads why this test failed."""

@@ -6,7 +6,7 @@ import sqlite3
 import pytest
 
 from predictor.errors import StoreError
-from predictor.results.ledger import DONE, FAILED, WAITING, Ledger, PairKey
+from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Ledger, PairKey
 
 PAIRS = [PairKey(f"{number:064d}", "a", 10, f"task{number}") for number in range(3)]
 
@@ -137,3 +137,17 @@ def test_a_ledger_of_the_first_version_is_brought_to_the_present_one(tmp_path):
         assert ledger.states()["i"].given_up
     with Ledger(tmp_path / "looked-at.sqlite", read_only=True) as ledger:
         assert ledger.states()["i"].reason == "why"
+
+
+def test_a_coordinator_says_nothing_of_pairs_that_another_one_took_over(ledger, clock):
+    ledger.claim(PAIRS[:1], "one", "job1", 60)
+    clock[0] += 61
+    ledger.lost(owner="two")
+    ledger.claim(PAIRS[:1], "two", "job2", 60)
+    ledger.started(PAIRS[0], "two")
+    ledger.failed(PAIRS[0], "its worker was given up", owner="one")
+    ledger.release(PAIRS[:1], "its worker has gone", owner="one")
+    state = ledger.states()[PAIRS[0].identity]
+    assert (state.state, state.attempts, state.leased) == (RUNNING, 0, True)
+    ledger.failed(PAIRS[0], "NaN", owner="two")
+    assert ledger.states()[PAIRS[0].identity].reason == "NaN"

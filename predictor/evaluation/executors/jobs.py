@@ -11,9 +11,8 @@ from predictor.errors import EvaluationError
 from predictor.evaluation.executors.job_box import JobBox
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.work_queue import WorkQueue
-from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, TOO_LARGE, Report, Workshop
+from predictor.evaluation.worker import FAILED, LOST, STARTED, TOO_LARGE, Report, Workshop
 from predictor.results.ledger import PairKey
-from predictor.results.store import Store
 
 _LARGEST = 8
 _PAUSE = 5.0
@@ -217,11 +216,8 @@ class Jobs:
 
     def _close(self, job: _Job, work: WorkQueue, gone: Gone) -> None:
         """Tell the fate of what a job left open, and forget it."""
-        store = Store(self.workshop.store)
         for key in list(job.open.values()):
-            if store.has(key.run, key.step, key.task, key.identity):
-                work.tell(Report(FINISHED, key))
-            elif key == job.in_hand or (job.in_hand is None and gone.event == FAILED):
+            if key == job.in_hand or (job.in_hand is None and gone.event == FAILED):
                 # Before its first pair it most likely died as it began: the first pair is failed, so that this ends.
                 job.in_hand = key
                 work.tell(Report(gone.event, key, gone.reason, log=gone.log))

@@ -180,8 +180,7 @@ class Processes:
             # While a unit waits for more GPUs, workers that are done make room for it.
             unit = work.take(worker=worker.number) if waiting is None else None
             if unit is not None and self._needs(unit) != len(worker.gpus):
-                for pair in unit.pairs:
-                    work.tell(Report(LOST, pair.key, "it needs another worker"))
+                work.give_back(unit)
                 unit = None
             return self._give(worker, unit, work)
         if isinstance(message, StoreError):
