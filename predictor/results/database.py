@@ -126,7 +126,8 @@ class Database:
 
 def _engine(where: str | Path, read_only: bool) -> sql.Engine:
     if "://" not in str(where):
-        engine = sql.create_engine(f"sqlite:///{where}", connect_args={"timeout": 30})
+        # Not as text: in a URL a `?` of the path would begin its settings.
+        engine = sql.create_engine(sql.URL.create("sqlite", database=str(where)), connect_args={"timeout": 30})
         sql.event.listen(engine, "connect", _look_only if read_only else _set_up)
         sql.event.listen(engine, "begin", _begin)
         return engine

@@ -61,6 +61,15 @@ def test_a_ledger_outlives_its_process(tmp_path):
         assert ledger.latest() == {("a", 10, "facts"): PairState(DONE, 0, "")}
 
 
+def test_a_ledger_lies_where_it_is_named_whatever_the_path_holds(tmp_path):
+    folder = tmp_path / "what now? 100% #1"
+    folder.mkdir()
+    with Ledger(folder / "ledger.sqlite") as ledger:
+        ledger.finished(PAIR)
+    assert (folder / "ledger.sqlite").is_file()
+    assert [path.name for path in tmp_path.iterdir()] == [folder.name]
+
+
 def test_a_damaged_ledger_is_one_error_that_says_nothing_is_lost(tmp_path):
     path = tmp_path / "ledger.sqlite"
     path.write_bytes(b"this is no database" * 100)
