@@ -59,9 +59,9 @@ def check(store: Store, *, set_aside: bool = True) -> Check:
     if set_aside:
         for path in damaged:
             store.set_aside(path)
-            twin = store.path / "scores" / path.relative_to(store.path / "items") if "items" in path.parts else None
-            if twin is not None and twin.is_file():
-                store.set_aside(twin)
+            items = store.path / "items"
+            if path.is_relative_to(items) and (scores := store.path / "scores" / path.relative_to(items)).is_file():
+                store.set_aside(scores)
     return Check(
         count,
         tuple(damaged.items()),

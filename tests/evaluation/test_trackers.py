@@ -8,7 +8,7 @@ from predictor.evaluation.trackers import Trackers
 from predictor.project import load_project
 from predictor.results.ledger import Ledger, PairKey
 from predictor.results.store import Store
-from tests.results.test_store import pair
+from tests.results.scored import pair
 
 STEPS = (30, 10, 20)
 

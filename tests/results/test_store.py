@@ -10,35 +10,7 @@ from predictor.errors import StoreError
 from predictor.results.readers import read_results
 from predictor.results.store import Store
 from predictor.results.table_file import put_table, read_identity
-
-
-def pair(task="facts", step=10, value=0.5, run="a", protocol="p1", checkpoint="c1", shots=0, **more):
-    row = {
-        "family": "fam",
-        "run": run,
-        "params": 1000,
-        "params_non_embedding": 900,
-        "step": step,
-        "tokens": step * 100,
-        "tokens_planned": 3000,
-        "task": task,
-        "num_fewshot": shots,
-        "identity": f"{sum(task.encode()):x}{protocol}{checkpoint}".ljust(64, "0"),
-        "protocol": protocol,
-        "checkpoint": checkpoint,
-        "n_items": 2,
-        "flops": float("nan"),
-    }
-    scores = pd.DataFrame([{**row, "metric": "acc", "value": value, "stderr": 0.1, **more}])
-    items = pd.DataFrame(
-        [{**row, "subtask": task, "doc_id": number, "correct": float(number % 2)} for number in range(2)]
-    )
-    return scores, items, {"task": task, "checkpoint": checkpoint}
-
-
-def tasks(*rows):
-    columns = ["task", "num_fewshot", "metric", "chance", "n_items", "protocol"]
-    return pd.DataFrame(rows, columns=columns)
+from tests.results.scored import pair, tasks
 
 
 @pytest.fixture

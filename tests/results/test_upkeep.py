@@ -12,7 +12,7 @@ from predictor.errors import StoreError
 from predictor.results.store import Store
 from predictor.results.table_file import read_table
 from predictor.results.upkeep import check, compact
-from tests.results.test_store import pair
+from tests.results.scored import pair
 
 
 @pytest.fixture
@@ -68,6 +68,15 @@ def test_a_reader_sets_damage_aside_so_that_it_is_scored_again(store):
     frame, _, notes = store.read_scores()
     assert len(frame) == 7
     assert notes[0].startswith("1 damaged scores file(s) set aside, first scores/a/10/facts-")
+    assert not path.exists()
+
+
+def test_a_store_may_lie_in_a_folder_of_any_name(tmp_path):
+    store = Store(tmp_path / "items" / "store")
+    store.write(*pair())
+    (path,) = store.files("scores")
+    path.write_bytes(path.read_bytes()[:-1])
+    assert [file for file, _ in check(store).damaged] == [path]
     assert not path.exists()
 
 
