@@ -14,6 +14,8 @@ import pyarrow.parquet as pq
 
 from predictor.errors import InputError, UnknownNameError
 from predictor.results.schema import HEADLINE_ORDER, is_share, validate
+from predictor.results.store import COMPACT, Store
+from predictor.results.table_file import IMPORTED
 
 LOSS_PREFIX = "loss:"
 
@@ -103,7 +105,8 @@ def hash_inputs(path: str | Path) -> dict[str, str]:
     """Identify what `read_results` would read, without reading it as tables.
 
     A table counts with its bytes; a store with the names of its score files, which never change and carry their
-    identity, and with the bytes of its descriptions.
+    identity, and with the bytes of those that are written anew under one name: its descriptions, and scores that were
+    imported or merged.
 
     Raises:
         InputError: nothing readable is there.
@@ -113,10 +116,13 @@ def hash_inputs(path: str | Path) -> dict[str, str]:
     if files is not None:
         items = sorted((files[0].parent / "items").glob("*.parquet"))
         return {file.relative_to(files[0].parent).as_posix(): sha256_of(file) for file in (*files, *items)}
-    names = "\n".join(sorted(str(file.relative_to(path)) for file in (path / "scores").rglob("*.parquet")))
+    lines = []
+    for file in sorted((path / "scores").rglob("*.parquet")):
+        rewritten = file.name == COMPACT or file.parent.name == IMPORTED
+        lines.append(file.relative_to(path).as_posix() + (f" {sha256_of(file)}" if rewritten else ""))
     described = (path / "tasks.parquet", path / "runs.parquet")
     return {
-        "scores": "sha256:" + hashlib.sha256(names.encode()).hexdigest(),
+        "scores": "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         **{file.name: sha256_of(file) for file in described if file.exists()},
     }
 
@@ -129,8 +135,6 @@ def _table_files(path: Path) -> list[Path] | None:
         )
     evals = path / "evals.parquet" if path.is_dir() else path
     if path.is_dir() and not evals.exists():
-        from predictor.results.store import Store
-
         if Store.looks_like(path):
             return None
         raise InputError(
@@ -142,8 +146,6 @@ def _table_files(path: Path) -> list[Path] | None:
 
 def read_store(path: Path, roles: Sequence[str] = ("ladder",)) -> Results:
     """Read the scores of a store that `predictor evaluate` or `predictor import` wrote."""
-    from predictor.results.store import Store
-
     store = Store(path)
     frame, inputs, notes = store.read_scores(roles)
     return Results(

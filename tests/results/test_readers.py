@@ -3,7 +3,11 @@ import pytest
 
 from predictor.errors import InputError, UnknownNameError
 from predictor.results import read_results
+from predictor.results.importers import import_table
 from predictor.results.readers import hash_inputs
+from predictor.results.store import Store
+from predictor.results.upkeep import compact
+from tests.results.scored import pair
 
 ROW = {"run": "a", "params": 1000, "tokens": 5000, "task": "my_task", "metric": "acc", "value": 0.5}
 
@@ -46,6 +50,30 @@ def test_hashes_are_those_of_the_files_and_change_with_them(ladder_folder):
     frame.loc[0, "value"] += 0.001
     frame.to_parquet(ladder_folder / "evals.parquet")
     assert hash_inputs(ladder_folder)["evals.parquet"] != before["evals.parquet"]
+
+
+def test_the_hash_of_a_store_changes_when_scores_are_imported_again_or_merged_anew(tmp_path):
+    folder = tmp_path / "store"
+
+    def imported(name, value):
+        pd.DataFrame([ROW, {**ROW, "run": "b", "value": value}]).to_csv(tmp_path / name, index=False)
+        import_table(tmp_path / name, folder)
+        return hash_inputs(folder), read_results(folder).evals["value"].tolist()
+
+    imported("first.csv", 0.5)
+    later, told = imported("later.csv", 0.75)
+    # The same rows land in the same file, and count again as they are the latest.
+    again, told_again = imported("first.csv", 0.5)
+    assert (told, told_again) == ([0.5, 0.75], [0.5, 0.5])
+    assert again != later
+
+    store = Store(folder)
+    seen = []
+    for step in (10, 20):
+        store.write(*pair(step=step))
+        compact(store)
+        seen.append(hash_inputs(folder))
+    assert seen[0] != seen[1]
 
 
 def test_an_unknown_task_is_answered_with_the_closest(ladder_folder):
