@@ -482,4 +482,6 @@ def stem_of(run: str, step: int, task: str, identity: str) -> tuple[str, str, st
 @functools.lru_cache(maxsize=4096)
 def file_name(name: str) -> str:
     """Make a run's or task's name fit to be a file's name; `loss:pile` becomes `loss-pile`."""
-    return re.sub(r"[^\w.+=-]", "-", name)
+    fit = re.sub(r"[^\w.+=-]", "-", name)
+    # These lead elsewhere, or are the folder of others' scores.
+    return f"{fit}-" if fit in ("", ".", "..", IMPORTED) else fit

@@ -8,7 +8,7 @@ import pytest
 
 from predictor.errors import StoreError
 from predictor.results.readers import read_results
-from predictor.results.store import Store
+from predictor.results.store import Store, stem_of
 from predictor.results.table_file import put_table, read_identity
 from tests.results.scored import pair, tasks
 
@@ -122,6 +122,17 @@ def test_names_that_cannot_be_file_names_are_read_as_they_were(store):
     frame, _, _ = store.read_scores()
     assert (frame["task"][0], frame["run"][0]) == ("loss:pile/cc", "7b v2")
     assert len(store.read_items("loss:pile/cc")) == 2
+
+
+@pytest.mark.parametrize("name", ["..", ".", "imported"])
+def test_a_run_of_any_name_is_done_once_it_was_scored(store, name):
+    scores, items, parts = pair(run=name)
+    path = store.write(scores, items, parts)
+    assert path.is_relative_to(store.path / "scores")
+    assert len(path.relative_to(store.path / "scores").parts) == 3
+    assert ".." not in path.parts
+    assert store.done() == {stem_of(name, 10, "facts", scores["identity"][0])}
+    assert store.read_scores()[0]["run"].tolist() == [name]
 
 
 def test_a_store_is_read_as_results_with_its_tasks(store):
