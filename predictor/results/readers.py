@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predictor.errors import InputError, UnknownNameError
-from predictor.results.schema import HEADLINE_ORDER, is_share, validate
+from predictor.results.schema import COLUMNS, HEADLINE_ORDER, is_share, validate
 from predictor.results.store import COMPACT, Store
 from predictor.results.table_file import IMPORTED
 
@@ -166,7 +166,9 @@ def read_table(path: Path) -> pd.DataFrame:
             table: pd.DataFrame = pq.read_table(path).to_pandas()
             return table
         if path.suffix in (".csv", ".tsv", ".txt"):
-            return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",")
+            # A run named 007 is not run 7.
+            names = dict.fromkeys((name for name, kind in COLUMNS.items() if kind == "str"), str)
+            return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=names)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty", "write a header and at least one row") from None
     except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:

@@ -19,6 +19,12 @@ def test_csv_and_parquet_of_the_same_rows_read_alike(tmp_path):
     pd.testing.assert_frame_equal(read_results(tmp_path / "t.csv").evals, read_results(tmp_path / "t.parquet").evals)
 
 
+def test_names_of_digits_are_kept_as_they_are_written(tmp_path):
+    (tmp_path / "t.csv").write_text("run,family,params,tokens,task,metric,value\n007,1.50,10,20,1,acc,0.5\n")
+    row = read_results(tmp_path / "t.csv").evals.iloc[0]
+    assert (row["run"], row["family"], row["task"]) == ("007", "1.50", "1")
+
+
 def test_the_task_table_beside_decides_metric_and_chance(ladder_folder):
     results = read_results(ladder_folder)
     assert results.task("easy").chance == 0.25
