@@ -27,6 +27,8 @@ COLUMNS: dict[str, str] = {
     "n_items": "Int64",
     "num_fewshot": "Int64",
 }
+# Of 64-bit integers, with room for their sums.
+_LARGEST = 4e18
 REQUIRED = ("run", "params", "tokens", "task", "metric", "value")
 
 # Headline metric of a task when no task table names one: the first of these that the task has.
@@ -117,6 +119,12 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
         raise InputError(f"{source}: column {name} is empty in row {_first(numbers.isna())}", "fill it in")
     if kind == "float64":
         return numbers.astype("float64")
+    huge = ~numbers.fillna(0.0).abs().le(_LARGEST)
+    if huge.any():
+        row = _first(huge)
+        raise InputError(
+            f"{source}: column {name} is {column.iloc[row]} in row {row}", f"no count here exceeds {_LARGEST:.0e}"
+        )
     return numbers.round().astype(kind)  # type: ignore[call-overload]
 
 

@@ -39,6 +39,8 @@ def test_numbers_written_as_text_are_read():
         (table(metric="nll", value=np.inf), "infinite"),
         (table(params=0), "params that are not positive"),
         (table(params=None), "column params is empty"),
+        (table(params=np.inf), "column params is inf in row 0"),
+        (table(tokens=1e20), "no count here exceeds 4e.18"),
         (table(tokens=-1), "negative tokens"),
         (table(task=None), "column task is empty"),
         (table(stderr=-0.1), "negative stderr"),
