@@ -30,7 +30,7 @@ def _options(required: bool) -> Callable[[Callable[..., None]], Callable[..., No
     def add(function: Callable[..., None]) -> Callable[..., None]:
         for option in (
             click.option("--family", help="Family of the run."),
-            click.option("--store", required=True, help="The store; it is made if it does not exist."),
+            click.option("--store", required=True, help="The store, a folder or a URL; made if it is missing."),
             click.option("--tokens", type=QUANTITY, required=required, help="Training tokens seen, as 300B."),
             click.option("--params", type=QUANTITY, required=required, help="Trainable parameters, as 160M."),
             click.option("--run", required=required, help="Name of the run."),
@@ -55,9 +55,10 @@ def table(**options: Any) -> None:
       predictor import table scores.csv --run 160m --params 160M --tokens 300B --store store/
       predictor import table all-runs.parquet --family pythia --store store/
     """
+    from predictor.project import place
     from predictor.results.importers import import_table
 
-    _report(import_table(options["path"], options["store"], _origin(options)))
+    _report(import_table(options["path"], place(options["store"]), _origin(options)))
 
 
 @command.command("lm-eval")
@@ -69,9 +70,10 @@ def lm_eval(**options: Any) -> None:
     Examples:
       predictor import lm-eval results_2026-01-31.json --run 160m --params 160M --tokens 300B --store store/
     """
+    from predictor.project import place
     from predictor.results.importers import import_lm_eval
 
-    _report(import_lm_eval(options["path"], options["store"], _origin(options)))
+    _report(import_lm_eval(options["path"], place(options["store"]), _origin(options)))
 
 
 @command.command("lighteval")
@@ -85,9 +87,10 @@ def lighteval(**options: Any) -> None:
     Examples:
       predictor import lighteval results_2026-01-31.json --run 160m --params 160M --tokens 300B --store store/
     """
+    from predictor.project import place
     from predictor.results.importers import import_lighteval
 
-    _report(import_lighteval(options["path"], options["store"], _origin(options)))
+    _report(import_lighteval(options["path"], place(options["store"]), _origin(options)))
 
 
 def _origin(options: dict[str, Any]) -> Origin:

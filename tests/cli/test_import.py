@@ -13,6 +13,13 @@ def test_a_table_is_imported(predictor, tmp_path):
     assert done.stdout.startswith("2 scores of 2 tasks imported into store/scores/imported/")
 
 
+def test_a_store_may_be_on_an_object_store(predictor, tmp_path):
+    (tmp_path / "scores.csv").write_text("task,metric,value\narc_easy,acc,0.5\n")
+    done = predictor("import", "table", "scores.csv", *PLACE, "--store", "memory://bucket/store")
+    assert "imported into memory://bucket/store/scores/imported/" in done.stdout
+    assert not (tmp_path / "memory:").exists()
+
+
 def test_a_results_file_of_lm_eval_is_imported(predictor, tmp_path):
     (tmp_path / "results_1.json").write_text(json.dumps({"results": {"piqa": {"acc,none": 0.6}}}))
     done = predictor("import", "lm-eval", "results_1.json", *PLACE, "--store", "store", "--family", "pythia")
