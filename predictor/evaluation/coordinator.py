@@ -196,8 +196,8 @@ class Session:
         self.ledger = stack.enter_context(Ledger(where))
         if exclusive:
             # Nobody else can live: whoever is still listed was killed.
-            for gone in self.ledger.coordinators():
-                self.ledger.leave(gone.owner)
+            for gone in self.ledger.coordinators.listed():
+                self.ledger.coordinators.leave(gone.owner)
         self.presence = stack.enter_context(Presence(self.ledger, project.lease))
         costs = Costs({name: run.params for name, run in project.runs.items()})
         costs.learn(self.ledger.seconds())
@@ -224,11 +224,11 @@ class Session:
         Args:
             now: seconds since the epoch; with it, pairs rest whose next attempt is not due.
         """
-        for other in self.ledger.coordinators():
+        for other in self.ledger.coordinators.listed():
             if other.age > max(SILENT, self.project.lease):
-                self.ledger.leave(other.owner)
+                self.ledger.coordinators.leave(other.owner)
         # Here and not only at the start: another coordinator that shares the ledger may go at any time.
-        self.ledger.lost(jobs_alive=self.executor.adopt(self.queue), owner=self.presence.owner)
+        self.ledger.leases.lost(jobs_alive=self.executor.adopt(self.queue), owner=self.presence.owner)
         planner = Planner(self.project, self.store, self.ledger, self.harness, self._say_once, self.observed)
         choice = self.choice
         times = {} if now is None else {"now": now}

@@ -109,7 +109,7 @@ def status(
             states, digests = ledger.unfinished(), ledger.digests()
             if None in protocols.values():
                 by_place = ledger.latest()
-            coordinators = [one for one in ledger.coordinators() if one.age < SILENT]
+            coordinators = [one for one in ledger.coordinators.listed() if one.age < SILENT]
     holder = holder_of(work_folder(project, home))
     if holder is None and coordinators:
         holder = f"process {coordinators[0].pid} on {coordinators[0].host}"

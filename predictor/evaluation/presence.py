@@ -104,21 +104,21 @@ class Presence:
     ) -> None:
         self._ended.set()
         self._thread.join(timeout=10)
-        self._ledger.unlease(self.owner)
-        self._ledger.leave(self.owner)
+        self._ledger.leases.give_back(self.owner)
+        self._ledger.coordinators.leave(self.owner)
 
     def says(self, activity: str) -> None:
         """Say what is done now, as the status page shows it."""
         self.activity = activity
 
     def _beat(self) -> None:
-        self._ledger.beat(self.owner, socket.gethostname(), os.getpid(), self.activity)
+        self._ledger.coordinators.beat(self.owner, socket.gethostname(), os.getpid(), self.activity)
 
     def _beat_until_ended(self) -> None:
         while not self._ended.wait(min(_BEAT, self._lease_seconds / 4)):
             try:
                 self._beat()
-                self._ledger.renew(self.owner, self._lease_seconds)
+                self._ledger.leases.renew(self.owner, self._lease_seconds)
             except PredictorError:
                 # The main thread meets the same trouble and says so; here the next beat tries again.
                 continue

@@ -123,7 +123,7 @@ class WorkQueue:
             # Another coordinator may have scored it since it was planned.
             unit = replace(unit, pairs=tuple(pair for pair in unit.pairs if not self._is_done(pair.key)))
             job = uuid.uuid4().hex[:12]
-            leased = self.ledger.claim([pair.key for pair in unit.pairs], self.owner, job, self.lease_seconds)
+            leased = self.ledger.leases.claim([pair.key for pair in unit.pairs], self.owner, job, self.lease_seconds)
             pairs = tuple(pair for pair in unit.pairs if pair.key.identity in leased)
             if pairs:
                 unit = replace(unit, pairs=pairs, job=job)
@@ -150,7 +150,7 @@ class WorkQueue:
         self._waiting.clear()
         self._in_hand.clear()
         self._promised.clear()
-        self.ledger.unlease(self.owner)
+        self.ledger.leases.give_back(self.owner)
 
     def tell(self, report: Report) -> None:
         """Record what a worker says; what it lost waits again, and what is too large for it waits for a larger one."""

@@ -63,6 +63,14 @@ class Database:
         """
         return self._carry_out(change, writes=True)
 
+    def select(self, statement: sql.Select[Any]) -> list[sql.Row[Any]]:
+        """Read the rows of one statement.
+
+        Raises:
+            StoreError: the database cannot be used.
+        """
+        return self.read(lambda connection: list(connection.execute(statement)))
+
     def insert(self, table: sql.Table) -> Any:
         """An INSERT that can say what happens ON CONFLICT, in the database's dialect."""
         if self.shared:

@@ -212,7 +212,7 @@ def test_what_another_coordinator_takes_meanwhile_is_not_kept_in_memory(three, t
     with Session(project, None, Choice(tasks=(TASK,))) as session:
         first, *others = session.plan().units
         rest = [pair.key for unit in others for pair in unit.pairs]
-        session.queue.settled = lambda key, reason: session.ledger.claim(rest, "another", "job", 60)
+        session.queue.settled = lambda key, reason: session.ledger.leases.claim(rest, "another", "job", 60)
         session.queue.add([first, *others])
         session.executor.run(session.queue)
         key = first.pairs[0].key

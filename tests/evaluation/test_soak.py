@@ -160,7 +160,7 @@ class Watched:
         with Ledger(self.project.ledger_path or self.project.store_path / "ledger.sqlite") as ledger:
             heard = {event["identity"] for event in ledger.events() if event["event"] == "finished"}
             # One that was killed is listed until its silence has lasted; the one that follows it is at work by then.
-            listed = [coordinator.pid for coordinator in ledger.coordinators()]
+            listed = [coordinator.pid for coordinator in ledger.coordinators.listed()]
         return len(heard) >= counts["done"] and listed == [self.process.pid]
 
     def tell(self):
@@ -336,7 +336,7 @@ def test_nothing_is_lost_or_scored_twice_whatever_is_killed(needed, ray_cluster,
                 history = collections.defaultdict(list)
                 for event in ledger.events():
                     history[event["identity"]].append((event["event"], event["detail"]))
-                assert ledger.coordinators() == []
+                assert ledger.coordinators.listed() == []
             twice = [events for events in history.values() if [name for name, _ in events].count("finished") != 1]
             assert twice == [], one.name
             assert len(history) == len(one_file_each), one.name

@@ -69,7 +69,7 @@ def test_a_watch_scores_what_appears_and_leaves_in_order_on_sigterm(
         process.wait()
         process.stderr.close()
     with Ledger(tmp_path / "store" / "ledger.sqlite", read_only=True) as ledger:
-        assert ledger.coordinators() == []
+        assert ledger.coordinators.listed() == []
         assert [event["event"] for event in ledger.events()] == ["started", "finished"] * 2
 
 

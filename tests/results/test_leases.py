@@ -30,31 +30,31 @@ def names(identities):
 
 
 def test_a_leased_pair_is_nobody_elses_until_the_lease_runs_out(ledger, clock):
-    assert names(ledger.claim(PAIRS[:2], "one", "job1", 60)) == [0, 1]
-    assert names(ledger.claim(PAIRS, "two", "job2", 60)) == [2]
+    assert names(ledger.leases.claim(PAIRS[:2], "one", "job1", 60)) == [0, 1]
+    assert names(ledger.leases.claim(PAIRS, "two", "job2", 60)) == [2]
     clock[0] += 61
     # Before it is taken over, whether its job lives is asked.
-    assert names(ledger.claim(PAIRS, "two", "job2", 60)) == [2]
-    ledger.lost(jobs_alive=["job1"], owner="two")
-    assert names(ledger.claim(PAIRS, "two", "job2", 60)) == [2]
-    ledger.lost(owner="two")
-    assert names(ledger.claim(PAIRS, "two", "job3", 60)) == [0, 1, 2]
+    assert names(ledger.leases.claim(PAIRS, "two", "job2", 60)) == [2]
+    ledger.leases.lost(jobs_alive=["job1"], owner="two")
+    assert names(ledger.leases.claim(PAIRS, "two", "job2", 60)) == [2]
+    ledger.leases.lost(owner="two")
+    assert names(ledger.leases.claim(PAIRS, "two", "job3", 60)) == [0, 1, 2]
 
 
 def test_a_heartbeat_keeps_the_leases(ledger, clock):
-    ledger.claim(PAIRS, "one", "job1", 60)
+    ledger.leases.claim(PAIRS, "one", "job1", 60)
     clock[0] += 50
-    ledger.renew("one", 60)
+    ledger.leases.renew("one", 60)
     clock[0] += 50
-    assert ledger.claim(PAIRS, "two", "job2", 60) == set()
+    assert ledger.leases.claim(PAIRS, "two", "job2", 60) == set()
 
 
 def test_what_is_done_is_never_leased_again(ledger, clock):
-    ledger.claim(PAIRS, "one", "job1", 60)
+    ledger.leases.claim(PAIRS, "one", "job1", 60)
     ledger.finished(PAIRS[0])
     clock[0] += 1000
-    ledger.lost()
-    assert names(ledger.claim(PAIRS, "two", "job2", 60)) == [1, 2]
+    ledger.leases.lost()
+    assert names(ledger.leases.claim(PAIRS, "two", "job2", 60)) == [1, 2]
 
 
 def test_a_late_word_of_a_worker_that_was_given_up_changes_nothing(ledger):
@@ -67,11 +67,11 @@ def test_a_late_word_of_a_worker_that_was_given_up_changes_nothing(ledger):
 
 
 def test_a_clock_that_is_set_back_does_not_hold_a_lease_for_ever(ledger, clock):
-    ledger.claim(PAIRS[:1], "one", "job1", 60)
+    ledger.leases.claim(PAIRS[:1], "one", "job1", 60)
     clock[0] -= 3600
-    assert ledger.adopt("job1", "two", 60) == []
+    assert ledger.leases.adopt("job1", "two", 60) == []
     clock[0] -= 30 * 86_400
-    assert ledger.adopt("job1", "two", 60) == PAIRS[:1]
+    assert ledger.leases.adopt("job1", "two", 60) == PAIRS[:1]
 
 
 def test_failures_rest_longer_each_time_and_are_given_up(ledger, clock):
@@ -94,13 +94,13 @@ def test_what_cannot_end_otherwise_is_given_up_at_once_until_retried(ledger):
 
 
 def test_jobs_that_outlive_their_coordinator_are_adopted_and_not_lost(ledger, clock):
-    ledger.claim(PAIRS[:2], "one", "job1", 60)
-    ledger.claim(PAIRS[2:], "one", "job2", 60)
+    ledger.leases.claim(PAIRS[:2], "one", "job1", 60)
+    ledger.leases.claim(PAIRS[2:], "one", "job2", 60)
     ledger.started(PAIRS[0])
     ledger.started(PAIRS[2])
-    assert ledger.lost(jobs_alive=["job1"]) == 1
+    assert ledger.leases.lost(jobs_alive=["job1"]) == 1
     clock[0] += 61
-    assert ledger.adopt("job1", "two", 60) == PAIRS[:2]
+    assert ledger.leases.adopt("job1", "two", 60) == PAIRS[:2]
 
 
 def test_passwords_reach_neither_names_nor_reasons(ledger, monkeypatch):
@@ -140,10 +140,10 @@ def test_a_ledger_of_the_first_version_is_brought_to_the_present_one(tmp_path):
 
 
 def test_a_coordinator_says_nothing_of_pairs_that_another_one_took_over(ledger, clock):
-    ledger.claim(PAIRS[:1], "one", "job1", 60)
+    ledger.leases.claim(PAIRS[:1], "one", "job1", 60)
     clock[0] += 61
-    ledger.lost(owner="two")
-    ledger.claim(PAIRS[:1], "two", "job2", 60)
+    ledger.leases.lost(owner="two")
+    ledger.leases.claim(PAIRS[:1], "two", "job2", 60)
     ledger.started(PAIRS[0], "two")
     ledger.failed(PAIRS[0], "its worker was given up", owner="one")
     ledger.release(PAIRS[:1], "its worker has gone", owner="one")

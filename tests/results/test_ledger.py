@@ -35,8 +35,8 @@ def test_failures_are_counted_with_their_last_reason_on_one_line(ledger):
 
 def test_what_a_killed_coordinator_left_running_waits_again(ledger):
     ledger.started(PAIR)
-    assert ledger.lost() == 1
-    assert ledger.lost() == 0
+    assert ledger.leases.lost() == 1
+    assert ledger.leases.lost() == 0
     assert ledger.states()[PAIR.identity].state == WAITING
 
 
@@ -101,7 +101,7 @@ Ledger(sys.argv[1])
     assert subprocess.run([sys.executable, "-c", code, path], check=False).returncode == -signal.SIGKILL
     with Ledger(path) as ledger:
         ledger.finished(PAIR)
-        assert ledger.coordinators() == []
+        assert ledger.coordinators.listed() == []
 
 
 @pytest.mark.parametrize("url", ["mysql://user:geheim@host/name", "sqlite:///ledger.sqlite", "nothing://x"])

@@ -25,10 +25,10 @@ def server():
 
 def test_two_coordinators_share_the_work_and_a_late_word_changes_nothing(server):
     with Ledger(server.url) as one, Ledger(server.url) as two:
-        assert len(one.claim(PAIRS[:2], "one", "job1", 60)) == 2
-        assert two.claim(PAIRS, "two", "job2", 60) == {PAIRS[2].identity}
+        assert len(one.leases.claim(PAIRS[:2], "one", "job1", 60)) == 2
+        assert two.leases.claim(PAIRS, "two", "job2", 60) == {PAIRS[2].identity}
         # No lease has run out: there is nothing to take over, and nothing is lost.
-        assert (two.adopt("job1", "two", 60), two.lost(owner="two")) == ([], 0)
+        assert (two.leases.adopt("job1", "two", 60), two.leases.lost(owner="two")) == ([], 0)
         one.started(PAIRS[0])
         one.finished(PAIRS[0], 1.5)
         two.finished(PAIRS[0])
@@ -61,14 +61,14 @@ def test_a_lease_that_another_takes_at_the_same_moment_is_not_ended(server):
     pair = PairKey("f" * 64, "a", 20, "task")
     with Ledger(server.url) as one, Ledger(server.url) as two:
         # Both of them find that the lease of a third one has run out.
-        assert one.claim([pair], "gone", "job", -1)
+        assert one.leases.claim([pair], "gone", "job", -1)
         one.started(pair)
         engine = sql.create_engine(server.url.replace("postgresql://", "postgresql+psycopg://"))
         found = []
         with engine.connect() as quicker:
             taken = {"lease_owner": "one", "lease_job": "new", "lease_until": time.time() + 60}
             quicker.execute(sql.update(TABLE).where(TABLE.c.identity == pair.identity).values(**taken))
-            slower = threading.Thread(target=lambda: found.append(two.lost(owner="two")))
+            slower = threading.Thread(target=lambda: found.append(two.leases.lost(owner="two")))
             slower.start()
             waits = sql.text("SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock'")
             with engine.connect() as watcher:
@@ -77,5 +77,5 @@ def test_a_lease_that_another_takes_at_the_same_moment_is_not_ended(server):
         slower.join()
         engine.dispose()
         assert found == [0]
-        assert one.holds("new")
+        assert one.leases.holds("new")
         assert one.states()[pair.identity].state == RUNNING

@@ -111,9 +111,9 @@ class Jobs:
                 theirs.append(box.job)
                 continue
             unit = box.unit()
-            pairs = work.ledger.adopt(box.job, self.owner, self.lease_seconds, exclusive=not work.ledger.shared)
+            pairs = work.ledger.leases.adopt(box.job, self.owner, self.lease_seconds, exclusive=not work.ledger.shared)
             if unit is None or not pairs:
-                if unit is not None and work.ledger.holds(box.job):
+                if unit is not None and work.ledger.leases.holds(box.job):
                     theirs.append(box.job)
                 else:
                     box.revoke()
