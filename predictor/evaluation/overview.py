@@ -18,8 +18,8 @@ from predictor.evaluation.places import ledger_of, store_of, work_folder
 from predictor.evaluation.presence import SILENT, holder_of
 from predictor.evaluation.suites import chosen_tasks, load_suite
 from predictor.project import Project
+from predictor.results.layout import stem_of
 from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Coordinator, Ledger, PairKey, PairState
-from predictor.results.store import stem_of
 
 STATES = (DONE, RUNNING, WAITING, FAILED)
 

@@ -15,8 +15,9 @@ from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import identity_of, settings_of, sha256_of_json
 from predictor.evaluation.suites import SuiteTask, chosen_tasks, load_suite
 from predictor.project import Project
+from predictor.results.layout import stem_of
 from predictor.results.ledger import FAILED, Ledger, PairKey
-from predictor.results.store import Store, stem_of
+from predictor.results.store import Store
 from predictor.results.table_file import IMPORTED
 
 

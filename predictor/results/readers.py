@@ -13,8 +13,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from predictor.errors import InputError, UnknownNameError
+from predictor.results.layout import COMPACT
 from predictor.results.schema import COLUMNS, HEADLINE_ORDER, is_share, validate
-from predictor.results.store import COMPACT, Store
+from predictor.results.store import Store
 from predictor.results.table_file import IMPORTED
 
 LOSS_PREFIX = "loss:"

@@ -16,27 +16,27 @@ file or none. Every file carries a checksum of its content, which is compared wh
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import os
-import re
 import time
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 
 from predictor.errors import StoreError
 from predictor.redaction import redact
+from predictor.results.damage import move_aside_if_damaged
+from predictor.results.done_pairs import DonePairs
+from predictor.results.layout import COMPACT, file_name, pair_path
 from predictor.results.table_file import (
     IDENTITY_KEY,
     IMPORTED,
     PERMISSION,
     TEMPORARY,
     canonical_json,
-    is_whole,
+    is_local,
     put_table,
     read_identities,
     read_identity,
@@ -46,9 +46,6 @@ from predictor.results.table_file import (
 if TYPE_CHECKING:
     import pandas as pd
 
-COMPACT = "compact.parquet"
-DAMAGED = "damaged"
-_TICK_NS = 5_000_000_000
 _SCORED = ("identity", "protocol", "checkpoint", "scored_at")
 
 
@@ -60,11 +57,9 @@ class Store:
     """
 
     def __init__(self, path: str | Path) -> None:
-        # A path on an object store is no pathlib path, but can be walked and opened like one.
         self.path = Path(path) if isinstance(path, str) else path
-        self.is_local = isinstance(self.path, PurePosixPath | PureWindowsPath)
-        self._stems: dict[str, tuple[int, tuple[str, ...]]] = {}
-        self._merged: dict[Path, tuple[tuple[int, float], set[tuple[str, str]]]] = {}
+        self.is_local = is_local(self.path)
+        self._done = DonePairs(self.path)
 
     @staticmethod
     def looks_like(path: str | Path) -> bool:
@@ -106,31 +101,11 @@ class Store:
 
     def pair_path(self, kind: str, run: str, step: int, task: str, identity: str) -> Path:
         """Name a pair's file; `kind` is `scores` or `items`."""
-        return self.path / kind / file_name(run) / str(step) / f"{file_name(task)}-{identity[:16]}.parquet"
+        return pair_path(self.path, kind, run, step, task, identity)
 
     def has(self, run: str, step: int, task: str, identity: str) -> bool:
         """Tell whether a pair is done: its scores file is there and was written to its end, or was merged."""
-        path = self.pair_path("scores", run, step, task, identity)
-        return is_whole(path) or (path.parent.name, path.stem) in self._compacted(path.parent.parent)
-
-    def _compacted(self, folder: Path) -> set[tuple[str, str]]:
-        """Pairs of a run whose scores were merged: (step, `<task>-<identity>`)."""
-        path = folder / COMPACT
-        try:
-            stat = path.stat()
-        except OSError:
-            return set()
-        stamp = (stat.st_size, stat.st_mtime)
-        known = self._merged.get(path)
-        if known is None or known[0] != stamp:
-            try:
-                names = read_identities(path)
-            except (pa.ArrowInvalid, OSError, ValueError) as error:
-                self.set_aside_if_damaged(path, error)
-                return set()
-            pairs = {(step, stem) for step, _, stem in (name.partition("/") for name in names)}
-            known = self._merged[path] = (stamp, pairs)
-        return known[1]
+        return self.pair_path("scores", run, step, task, identity) in self._done
 
     def write(self, scores: pd.DataFrame, items: pd.DataFrame | None, identity: dict[str, Any]) -> Path:
         """Write one pair's items and then its scores.
@@ -236,84 +211,17 @@ class Store:
                     continue
             except (pa.ArrowInvalid, OSError) as error:
                 found = path if path.is_file() else merged
-                self.set_aside_if_damaged(found, error)
+                move_aside_if_damaged(self.path, found, error)
                 raise StoreError(f"{found} was damaged and set aside", "run the same command again") from None
             kept = {name: value for name, value in columns.items() if name in frame.columns}
             written = _write_frame(frame.assign(**kept), self.pair_path(kind, *place), parts)
         return written
 
-    def set_aside(self, path: Path) -> bool:
-        """Move a damaged file to `damaged/`, where it stands for nothing; False where that is not allowed."""
-        target = self.path / DAMAGED / path.relative_to(self.path)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            path.rename(target)
-        except OSError:
-            return False
-        return True
-
-    def set_aside_if_damaged(self, path: Path, error: Exception) -> bool:
-        """Set a file aside that could not be read because it is damaged; False where it went meanwhile.
-
-        Raises:
-            StoreError: its content is not to blame: it may not be read, or the disk does not give it.
-        """
-        if isinstance(error, PermissionError):
-            raise StoreError(f"{path} may not be read", PERMISSION) from None
-        if isinstance(error, FileNotFoundError):
-            # Merged into another file, or set aside by another reader.
-            return False
-        if getattr(error, "errno", None) is not None:
-            raise StoreError(f"{path} cannot be read ({error})", "check the disk or the file server") from None
-        self.set_aside(path)
-        return True
-
-    def write_file(self, table: pa.Table, path: Path, metadata: dict[bytes, bytes]) -> None:
-        """Write one file as all files of a store are written.
-
-        Raises:
-            StoreError: the store cannot be written to.
-        """
-        put_table(table, path, metadata)
-
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def done(self) -> set[tuple[str, str, str]]:
-        """Name the pairs that are done: (run, step, `<task>-<identity>`) as they stand in the files' names."""
-        if self.is_local:
-            done = set(self._listed())
-        else:
-            files = (self.path / "scores").glob("*/*/*.parquet")
-            done = {(path.parent.parent.name, path.parent.name, path.stem) for path in files}
-        for path in (self.path / "scores").glob(f"*/{COMPACT}"):
-            done |= {(path.parent.name, step, stem) for step, stem in self._compacted(path.parent)}
-        return done
-
-    def _listed(self) -> Iterator[tuple[str, str, str]]:
-        """List the scores files of a local store; with tens of thousands of them, pathlib would take seconds."""
-        with contextlib.suppress(FileNotFoundError):
-            for run in os.scandir(self.path / "scores"):
-                for step in os.scandir(run) if run.is_dir() and run.name != IMPORTED else ():
-                    if step.is_dir():
-                        for stem in self._stems_in(step):
-                            yield run.name, step.name, stem
-
-    def _stems_in(self, folder: os.DirEntry[str]) -> tuple[str, ...]:
-        """The whole scores files in a folder, which is not looked through again as long as it has not changed."""
-        changed = folder.stat().st_mtime_ns
-        known = self._stems.get(folder.path)
-        if known is not None and known[0] == changed:
-            return known[1]
-        stems = []
-        for file in os.scandir(folder):
-            stem, suffix = os.path.splitext(file.name)  # noqa: PTH122
-            # A machine that lost its power may leave a file without content or without its end.
-            if suffix == ".parquet" and stem[0] != "." and is_whole(file.path):
-                stems.append(stem)
-        # File systems tell times in ticks: within one, a folder may change twice and look the same.
-        if time.time_ns() - changed > _TICK_NS:
-            self._stems[folder.path] = (changed, tuple(stems))
-        return tuple(stems)
+        """Name the pairs that are done: (run, step, `<task>-<identity>`), see `predictor.results.layout.stem_of`."""
+        return self._done.all()
 
     def read_tasks(self) -> pd.DataFrame | None:
         """Read how each task is scored now, or None where nothing was scored yet."""
@@ -392,7 +300,7 @@ class Store:
                 try:
                     frame: pd.DataFrame = read_table(place).to_pandas()
                 except (pa.ArrowInvalid, OSError) as error:
-                    self.set_aside_if_damaged(place, error)
+                    move_aside_if_damaged(self.path, place, error)
                     continue
                 frame = frame[(frame["identity"] == identity) & (frame["step"] == step)]
                 if not frame.empty:
@@ -415,10 +323,6 @@ class Store:
         return latest(frame, ["family", "run", "tokens", "num_fewshot", "subtask", "doc_id"], notes).reset_index(
             drop=True
         )
-
-    def read_file(self, path: Path) -> pa.Table:
-        """Read one file and compare its checksums; pyarrow's errors where it is damaged."""
-        return read_table(path)
 
     def files(self, kind: str) -> list[Path]:
         """All files of a kind, `scores` or `items`.
@@ -443,7 +347,7 @@ class Store:
             try:
                 tables.append(read_table(path).replace_schema_metadata(None))
             except (pa.ArrowInvalid, OSError) as error:
-                if self.set_aside_if_damaged(path, error):
+                if move_aside_if_damaged(self.path, path, error):
                     damaged.append(str(path.relative_to(self.path)))
         notes = []
         if damaged:
@@ -472,16 +376,3 @@ class Store:
 def _write_frame(frame: pd.DataFrame, path: Path, identity: dict[str, Any]) -> Path:
     table = pa.Table.from_pandas(frame, preserve_index=False)
     return put_table(table, path, {IDENTITY_KEY: canonical_json(identity).encode()})
-
-
-def stem_of(run: str, step: int, task: str, identity: str) -> tuple[str, str, str]:
-    """How a pair stands in `Store.done`."""
-    return (file_name(run), str(step), f"{file_name(task)}-{identity[:16]}")
-
-
-@functools.lru_cache(maxsize=4096)
-def file_name(name: str) -> str:
-    """Make a run's or task's name fit to be a file's name; `loss:pile` becomes `loss-pile`."""
-    fit = re.sub(r"[^\w.+=-]", "-", name)
-    # These lead elsewhere, or are the folder of others' scores.
-    return f"{fit}-" if fit in ("", ".", "..", IMPORTED) else fit

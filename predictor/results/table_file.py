@@ -34,6 +34,11 @@ _CHECKSUM = re.compile(_CHECKSUM_KEY.encode().replace(b".", rb"\.") + rb"\x18\x4
 _DATA_CHECKSUM_KEY = b"predictor.sha256"
 
 
+def is_local(path: object) -> bool:
+    """Tell a path of this machine from one on an object store, which is no pathlib path but can be used like one."""
+    return isinstance(path, PurePosixPath | PureWindowsPath)
+
+
 def read_table(path: Path) -> pa.Table:
     """Read a file and compare it with its checksum.
 
@@ -104,7 +109,7 @@ def put_bytes(content: bytes, path: Path, *, lasting: bool = True, make_folder: 
     Raises:
         StoreError: it cannot be written; nothing is left of it.
     """
-    if not isinstance(path, PurePosixPath | PureWindowsPath):
+    if not is_local(path):
         _put_object(content, path)
         return
     temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
@@ -138,7 +143,7 @@ def _put_object(content: bytes, path: Path) -> None:
 
 def is_whole(path: str | Path) -> bool:
     """Tell whether a Parquet file is there and has its end, without reading it."""
-    if not isinstance(path, str | PurePosixPath | PureWindowsPath):
+    if not isinstance(path, str) and not is_local(path):
         return _object_is_whole(path)
     # Not by a file object: tens of thousands of files are asked for at once.
     try:

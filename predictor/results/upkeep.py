@@ -8,8 +8,18 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from predictor.results.store import COMPACT, Store, file_name
-from predictor.results.table_file import IDENTITIES_KEY, IMPORTED, canonical_json, read_identities, read_identity
+from predictor.results.damage import move_aside, move_aside_if_damaged
+from predictor.results.layout import COMPACT
+from predictor.results.store import Store
+from predictor.results.table_file import (
+    IDENTITIES_KEY,
+    IMPORTED,
+    canonical_json,
+    put_table,
+    read_identities,
+    read_identity,
+    read_table,
+)
 
 
 @dataclass(frozen=True)
@@ -49,19 +59,19 @@ def check(store: Store, *, set_aside: bool = True) -> Check:
             if reason is not None:
                 damaged[path] = reason
     pairs = {kind: {path.relative_to(store.path / kind) for path in store.files(kind)} for kind in ("scores", "items")}
-    compacted = {Path(file_name(run)) / step / f"{stem}.parquet" for run, step, stem in store.done()}
+    done = {Path(run) / step / f"{stem}.parquet" for run, step, stem in store.done()}
     lonely_scores = {
         path
         for path in pairs["scores"]
         if path.parts[0] != IMPORTED and path.name != COMPACT and path not in pairs["items"]
     }
-    lonely_items = {path for path in pairs["items"] if path not in pairs["scores"] | compacted}
+    lonely_items = {path for path in pairs["items"] if path not in pairs["scores"] | done}
     if set_aside:
         for path in damaged:
-            store.set_aside(path)
+            move_aside(store.path, path)
             items = store.path / "items"
             if path.is_relative_to(items) and (scores := store.path / "scores" / path.relative_to(items)).is_file():
-                store.set_aside(scores)
+                move_aside(store.path, scores)
     return Check(
         count,
         tuple(damaged.items()),
@@ -72,7 +82,7 @@ def check(store: Store, *, set_aside: bool = True) -> Check:
 
 def _wrong(store: Store, kind: str, path: Path) -> str | None:
     try:
-        table = store.read_file(path)
+        table = read_table(path)
     except (pa.ArrowInvalid, OSError) as error:
         return str(error).splitlines()[0][:200]
     place = path.relative_to(store.path / kind)
@@ -108,22 +118,22 @@ def compact(store: Store) -> tuple[int, int]:
         tables, identities, kept = [], {}, []
         if target.is_file():
             try:
-                tables.append(store.read_file(target).replace_schema_metadata(None))
+                tables.append(read_table(target).replace_schema_metadata(None))
                 identities = read_identities(target)
             except (pa.ArrowInvalid, OSError) as error:
-                store.set_aside_if_damaged(target, error)
+                move_aside_if_damaged(store.path, target, error)
         for path in files:
             try:
-                tables.append(store.read_file(path).replace_schema_metadata(None))
+                tables.append(read_table(path).replace_schema_metadata(None))
             except (pa.ArrowInvalid, OSError) as error:
-                store.set_aside_if_damaged(path, error)
+                move_aside_if_damaged(store.path, path, error)
                 continue
             identities[f"{path.parent.name}/{path.stem}"] = read_identity(path)
             kept.append(path)
         if not kept:
             continue
         table = pa.concat_tables(tables, promote_options="permissive")
-        store.write_file(table, target, {IDENTITIES_KEY: canonical_json(identities).encode()})
+        put_table(table, target, {IDENTITIES_KEY: canonical_json(identities).encode()})
         # Only now: whoever is killed in between leaves scores twice, which readers see as one.
         for path in kept:
             path.unlink()

@@ -11,7 +11,8 @@ from predictor.evaluation.coordinator import Choice, Session
 from predictor.evaluation.scoring.weights import WeightReader
 from predictor.evaluation.worker import FAILED, FINISHED, score_unit
 from predictor.project import load_project
-from predictor.results.store import Store, stem_of
+from predictor.results.layout import stem_of
+from predictor.results.store import Store
 from tests.evaluation.tiny import save_checkpoint, write_project
 
 pytestmark = pytest.mark.slow

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pytest
 
 from predictor.errors import StoreError
+from predictor.results.layout import stem_of
 from predictor.results.readers import read_results
-from predictor.results.store import Store, stem_of
+from predictor.results.store import Store
 from predictor.results.table_file import put_table, read_identity
 from tests.results.scored import pair, tasks
 
