@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import uuid
 from pathlib import Path
 
 from predictor.errors import InputError
@@ -36,16 +37,35 @@ def write_bytes_atomically(path: Path, content: bytes) -> None:
         except OSError as error:
             raise InputError(f"{path} cannot be written ({error.strerror})", "name a file") from None
         return
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        replace_whole(path, content, path.with_name(f".{uuid.uuid4().hex}.tmp"))
+    except OSError as error:
+        raise InputError(
+            f"{path} cannot be written ({error.strerror})", "choose a folder that exists and is writable"
+        ) from None
+
+
+def replace_whole(path: Path, content: bytes, temporary: Path, *, lasting: bool = True) -> None:
+    """Write a file under a temporary name in the same folder, and rename it once all is written.
+
+    Args:
+        path: the file; one that is there is replaced.
+        content: all of it.
+        temporary: a name that nobody else uses; nothing is left under it.
+        lasting: have the content on the disk before it gets its name: after a loss of power the name leads to all of it
+            or to what was there before.
+
+    Raises:
+        OSError: it cannot be written.
+    """
     try:
         with temporary.open("wb") as file:
             file.write(content)
             file.flush()
-            os.fsync(file.fileno())
+            if lasting:
+                os.fsync(file.fileno())
         temporary.replace(path)
-    except OSError as error:
+    except OSError:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
-        raise InputError(
-            f"{path} cannot be written ({error.strerror})", "choose a folder that exists and is writable"
-        ) from None
+        raise

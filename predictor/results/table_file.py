@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import hashlib
 import io
@@ -18,6 +17,7 @@ import pyarrow.parquet as pq
 
 from predictor.errors import StoreError
 from predictor.redaction import redact
+from predictor.results.files import replace_whole
 
 IDENTITY_KEY = b"predictor.identity"
 IDENTITIES_KEY = b"predictor.identities"
@@ -103,7 +103,7 @@ def put_bytes(content: bytes, path: Path, *, lasting: bool = True, make_folder: 
     Args:
         content: all of it.
         path: where.
-        lasting: wait until it would outlive a loss of power.
+        lasting: as in `replace_whole`.
         make_folder: make the folder if it is missing.
 
     Raises:
@@ -112,19 +112,11 @@ def put_bytes(content: bytes, path: Path, *, lasting: bool = True, make_folder: 
     if not is_local(path):
         _put_object(content, path)
         return
-    temporary = path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}")
     try:
         if make_folder:
             path.parent.mkdir(parents=True, exist_ok=True)
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            if lasting:
-                os.fsync(file.fileno())
-        temporary.replace(path)
+        replace_whole(path, content, path.with_name(f"{TEMPORARY}{uuid.uuid4().hex}"), lasting=lasting)
     except OSError as error:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
         full = error.errno in (errno.ENOSPC, errno.EDQUOT)
         remedy = "make room, and run the same command again: nothing half-written counts" if full else PERMISSION
         raise StoreError(f"{path} cannot be written ({error.strerror or error})", remedy) from None

@@ -1,8 +1,13 @@
 """Files are replaced as a whole; links stay links, and what is no file is written to as it stands."""
 
+import errno
 import os
 import threading
+from concurrent.futures import ThreadPoolExecutor
 
+import pytest
+
+from predictor.errors import InputError
 from predictor.results.files import write_text_atomically
 
 
@@ -32,3 +37,24 @@ def test_standard_output_by_its_name_is_no_file_to_replace(tmp_path, capfd):
 
     write_text_atomically(Path("/dev/stdout"), "shown")
     assert capfd.readouterr().out == "shown"
+
+
+def test_a_disk_that_fills_up_leaves_the_file_as_it_was_and_nothing_beside_it(tmp_path, monkeypatch):
+    def full(number):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    path = tmp_path / "report.html"
+    path.write_text("old")
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(InputError, match="No space left on device"):
+        write_text_atomically(path, "new")
+    assert [one.name for one in tmp_path.iterdir()] == ["report.html"]
+    assert path.read_text() == "old"
+
+
+def test_threads_that_write_one_file_at_once_leave_the_whole_of_one(tmp_path):
+    path, texts = tmp_path / "forecast.json", [str(number) * 200_000 for number in range(8)]
+    with ThreadPoolExecutor(8) as threads:
+        list(threads.map(lambda text: write_text_atomically(path, text), texts * 4))
+    assert path.read_text() in texts
+    assert len(list(tmp_path.iterdir())) == 1
