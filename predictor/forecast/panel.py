@@ -132,96 +132,142 @@ def build_panel(results: Results, family: str) -> Panel:
     Raises:
         ForecastError: no benchmark was scored on at least two runs of different compute.
     """
-    evals = results.evals
-    rows = evals[(evals["family"] == family) & (evals["tokens"] > 0)]
-    if rows.empty:
-        raise ForecastError(f"family {family} of {results.path} has no trained checkpoint", "tokens are 0 in every row")
     headline = {name: info.metric for name, info in results.tasks.items() if is_share(info.metric)}
-    is_loss = rows["task"].str.startswith(LOSS_PREFIX)
-    wanted = rows["metric"].eq(rows["task"].map(headline)) & ~is_loss
-    if not wanted.any():
-        raise ForecastError(
-            f"family {family} of {results.path} has no benchmark score in [0, 1]",
-            "score it with 'predictor evaluate', or fit its losses with 'predictor laws fit'",
-        )
-    task_loss = rows["metric"].isin(TASK_LOSSES) & ~is_loss
-    rows = rows[wanted | task_loss | (is_loss & rows["metric"].isin(("nll", "bpb")))]
-    rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
-    everything, rows = rows, annealed_checkpoints(rows)
-    if rows["run"].nunique() < 2:
-        raise ForecastError(
-            f"family {family} of {results.path} has only one run ({rows['run'].iloc[0]})",
-            "a forecast needs at least two runs of different compute, better five or more",
-        )
-    compute = rows["params"].astype(float) * rows["tokens"].astype(float)
-    if compute.max() < 1.01 * compute.min():
-        raise ForecastError(
-            f"all runs of family {family} of {results.path} have the same compute",
-            "a forecast needs at least two runs of different compute, better five or more",
-        )
-    # Means over a run's annealed checkpoints; the standard error of sampled items does not shrink by repeating them.
-    cells = rows.groupby(["run", "slot", *SERIES], sort=True).agg(
-        value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max")
-    )
-    where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
-    position = {key: number for number, key in enumerate(where.index)}
-    names = where.index.get_level_values("run").astype(str)
-    runs = tuple(dict.fromkeys(names))
-    number = {run: i for i, run in enumerate(runs)}
-    count = len(position)
-    cells = cells.reset_index()
-    scores = everything["metric"].eq(everything["task"].map(headline)) & ~everything["task"].str.startswith(LOSS_PREFIX)
-    cells = cells.merge(end_scores(everything[scores]), on=["run", *SERIES], how="left")
-    # The end of a schedule is slot 0; other checkpoints stay as they were scored.
-    at_end = cells["end"].notna() & cells["slot"].eq(0)
-    cells["value"] = cells["value"].where(~at_end, cells["end"].clip(0.0, 1.0))
-    cells["end_noise"] = cells["end_noise"].where(at_end)
-    column = np.array([position[key] for key in zip(cells["run"], cells["slot"], strict=True)])
-    indices = cells.groupby(["task", "metric", "num_fewshot"]).indices
-    by_name: dict[tuple[str, str, int], NDArray[np.intp]] = {
-        (str(key[0]), str(key[1]), int(key[2])): np.asarray(index)  # type: ignore[index]
-        for key, index in indices.items()
-    }
-
-    def spread(name: str, key: tuple[str, str, int]) -> Array:
-        values = np.full(count, np.nan)
-        if key in by_name:
-            values[column[by_name[key]]] = cells[name].to_numpy(float)[by_name[key]]
-        return values
-
+    rows = _rows_of(results, family, headline)
+    chosen = annealed_checkpoints(rows)
+    _refuse_one_compute(chosen, f"family {family} of {results.path}")
+    grid = _Grid.of(chosen, end_scores(rows[_is_headline(rows, headline)]))
     series, score, stderr, loss = [], [], [], []
-    for task, metric, shots in sorted(by_name):
-        if task.startswith(LOSS_PREFIX) or headline.get(task) != metric:
+    for key in sorted(grid.place):
+        task, metric, shots = key
+        if headline.get(task) != metric:
             continue
-        values, errors = (spread(name, (task, metric, shots)) for name in ("value", "stderr"))
-        seen = cells["n_items"].iloc[by_name[task, metric, shots]].dropna()
-        n_items = int(seen.max()) if len(seen) else results.tasks[task].n_items
-        series.append(Series(task, metric, shots if shots >= 0 else None, results.tasks[task].chance, n_items))
-        score.append(values)
-        errors = np.where(np.isfinite(errors), errors, binomial_error(values, n_items))
-        noise = spread("end_noise", (task, metric, shots))
-        stderr.append(np.where(np.isfinite(noise), np.fmax(noise, SHARED_ERROR * errors), errors))
-        own = next((name for name in TASK_LOSSES if (task, name, shots) in by_name), None)
-        loss.append(spread("value", (task, own, shots)) if own else np.full(count, np.nan))
-    heldout: list[str] = []
-    heldout_loss: list[Array] = []
-    for task, metric, shots in sorted(by_name, key=lambda key: (key[0], key[1] != "nll")):
-        if task.startswith(LOSS_PREFIX) and task not in heldout:
-            heldout.append(task)
-            heldout_loss.append(spread("value", (task, metric, shots)))
+        info = results.tasks[task]
+        n_items = grid.most_items(key) or info.n_items
+        series.append(Series(task, metric, shots if shots >= 0 else None, info.chance, n_items))
+        score.append(grid.spread("value", key))
+        stderr.append(grid.errors(key, n_items))
+        own = next((name for name in TASK_LOSSES if (task, name, shots) in grid.place), None)
+        loss.append(grid.spread("value", (task, own or "", shots)))
+    heldout: dict[str, Array] = {}
+    for key in sorted(grid.place, key=lambda key: (key[0], key[1] != "nll")):
+        if key[0].startswith(LOSS_PREFIX):
+            heldout.setdefault(key[0], grid.spread("value", key))
+    runs = tuple(dict.fromkeys(grid.runs))
+    number = {run: i for i, run in enumerate(runs)}
     return Panel(
         family=family,
         runs=runs,
-        run=np.array([number[run] for run in names], dtype=np.intp),
-        params=where["params"].to_numpy(float),
-        tokens=where["tokens"].to_numpy(float),
+        run=np.array([number[run] for run in grid.runs], dtype=np.intp),
+        params=grid.params,
+        tokens=grid.tokens,
         series=tuple(series),
         score=np.array(score),
         stderr=np.array(stderr),
         task_loss=_positive(np.array(loss)),
         heldout=tuple(heldout),
-        heldout_loss=_positive(np.array(heldout_loss).reshape(len(heldout), count)),
+        heldout_loss=_positive(np.array(list(heldout.values())).reshape(len(heldout), grid.params.size)),
     )
+
+
+def _is_headline(rows: pd.DataFrame, headline: dict[str, str]) -> pd.Series:
+    return rows["metric"].eq(rows["task"].map(headline)) & ~rows["task"].str.startswith(LOSS_PREFIX)
+
+
+def _rows_of(results: Results, family: str, headline: dict[str, str]) -> pd.DataFrame:
+    """Choose a family's trained checkpoints: headline scores, losses of right answers, held-out losses.
+
+    Returns:
+        rows of the results table, `num_fewshot` -1 where it is not told.
+
+    Raises:
+        ForecastError: there is no trained checkpoint or no headline score.
+    """
+    evals = results.evals
+    rows = evals[(evals["family"] == family) & (evals["tokens"] > 0)]
+    if rows.empty:
+        raise ForecastError(f"family {family} of {results.path} has no trained checkpoint", "tokens are 0 in every row")
+    wanted = _is_headline(rows, headline)
+    if not wanted.any():
+        raise ForecastError(
+            f"family {family} of {results.path} has no benchmark score in [0, 1]",
+            "score it with 'predictor evaluate', or fit its losses with 'predictor laws fit'",
+        )
+    is_loss = rows["task"].str.startswith(LOSS_PREFIX)
+    task_loss = rows["metric"].isin(TASK_LOSSES) & ~is_loss
+    rows = rows[wanted | task_loss | (is_loss & rows["metric"].isin(("nll", "bpb")))]
+    return rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
+
+
+def _refuse_one_compute(rows: pd.DataFrame, who: str) -> None:
+    enough = "a forecast needs at least two runs of different compute, better five or more"
+    if rows["run"].nunique() < 2:
+        raise ForecastError(f"{who} has only one run ({rows['run'].iloc[0]})", enough)
+    compute = rows["params"].astype(float) * rows["tokens"].astype(float)
+    if compute.max() < 1.01 * compute.min():
+        raise ForecastError(f"all runs of {who} have the same compute", enough)
+
+
+@dataclass(frozen=True)
+class _Grid:
+    """What was measured of M observations, as means over the checkpoints that make up each.
+
+    Attributes:
+        runs: name of each observation's run, M of them.
+        params: shape (M,).
+        tokens: shape (M,), of the last of its checkpoints.
+        cells: one row per observation and (task, metric, num_fewshot): value, stderr, n_items, end_noise.
+        column: observation of each cell.
+        place: (task, metric, num_fewshot) -> numbers of its cells.
+    """
+
+    runs: tuple[str, ...]
+    params: Array
+    tokens: Array
+    cells: pd.DataFrame
+    column: NDArray[np.intp]
+    place: dict[tuple[str, str, int], NDArray[np.intp]]
+
+    @classmethod
+    def of(cls, rows: pd.DataFrame, ends: pd.DataFrame) -> _Grid:
+        """Average chosen checkpoints over the slots of their runs; `ends` as `end_scores` gives them count instead."""
+        # The standard error of sampled items does not shrink by repeating them.
+        cells = rows.groupby(["run", "slot", *SERIES], sort=True).agg(
+            value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max")
+        )
+        cells = cells.reset_index().merge(ends, on=["run", *SERIES], how="left")
+        # The end of a schedule is slot 0; other checkpoints stay as they were scored.
+        at_end = cells["end"].notna() & cells["slot"].eq(0)
+        cells["value"] = cells["value"].where(~at_end, cells["end"].clip(0.0, 1.0))
+        cells["end_noise"] = cells["end_noise"].where(at_end)
+        where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
+        position = {key: number for number, key in enumerate(where.index)}
+        column = [position[key] for key in zip(cells["run"], cells["slot"], strict=True)]
+        place = {
+            (str(key[0]), str(key[1]), int(key[2])): np.asarray(index)  # type: ignore[index]
+            for key, index in cells.groupby(SERIES).indices.items()
+        }
+        runs = tuple(where.index.get_level_values("run").astype(str))
+        params, tokens = where["params"].to_numpy(float), where["tokens"].to_numpy(float)
+        return cls(runs, params, tokens, cells, np.array(column, dtype=np.intp), place)
+
+    def spread(self, name: str, key: tuple[str, str, int]) -> Array:
+        """Give a column of the cells by observation, shape (M,), NaN where nothing was measured."""
+        values = np.full(len(self.runs), np.nan)
+        if key in self.place:
+            values[self.column[self.place[key]]] = self.cells[name].to_numpy(float)[self.place[key]]
+        return values
+
+    def most_items(self, key: tuple[str, str, int]) -> int | None:
+        """Give the number of items that a benchmark was scored on, None where the rows do not tell."""
+        told = self.cells["n_items"].iloc[self.place[key]].dropna()
+        return int(told.max()) if len(told) else None
+
+    def errors(self, key: tuple[str, str, int], n_items: int | None) -> Array:
+        """Give the standard errors of a benchmark's scores, shape (M,)."""
+        error, noise = self.spread("stderr", key), self.spread("end_noise", key)
+        error = np.where(np.isfinite(error), error, binomial_error(self.spread("value", key), n_items))
+        return np.asarray(np.where(np.isfinite(noise), np.fmax(noise, SHARED_ERROR * error), error))
 
 
 def _positive(losses: Array) -> Array:
