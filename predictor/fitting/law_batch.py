@@ -117,102 +117,151 @@ def fit_law_batch(
         raise ValueError(
             f"draws for {draws.prior.shape[2]} parameters do not fit {law.name} with {len(law.parameters)}"
         )
-    count, observations = observed.shape
-    values = np.log(observed) if law.fit_scale == "log" else observed
-    points = {name: np.broadcast_to(value, observed.shape) for name, value in inputs.items()}
-    usable = np.isfinite(values)
-    for value in points.values():
-        usable &= np.isfinite(value)
-    points = {name: np.where(usable, value, 1.0) for name, value in points.items()}
-    values = np.where(usable, values, np.nan)
-    sigma = np.where(usable, sigma, 1.0)
+    series = _Series.of(law, inputs, observed, sigma, prior)
+    best, agreement, _ = series.best_of_starts(series.sigma, starts, _SCOUTING)
+    misfit = series.misfit(best)
+    error = np.sqrt(series.sigma**2 + misfit[:, None] ** 2)
+    best, _, converged = series.best_of_starts(error, best[:, None, :], _ITERATIONS)
+    if draws.weight.shape[0] == 1:
+        return LawBatch(law, best[:, None, :], misfit, agreement, converged[:, None])
+    coordinates, rested = series.refit(best, error, draws)
+    coordinates[:, 0], rested[:, 0] = best, converged
+    return LawBatch(law, coordinates, misfit, agreement, rested)
 
-    def scaled(value: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.log(value) if law.fit_scale == "log" else value
 
-    def solve(
-        series: NDArray[np.intp], seen: Array, error: Array, weight: Array, start: Array, centre: Array, iterations: int
-    ) -> BatchFit:
-        def model(theta: Array, which: NDArray[np.intp]) -> Array:
-            rows = series[which]
-            return scaled(law.predict({name: value[rows] for name, value in points.items()}, law.outside(theta)))
+@dataclass(frozen=True)
+class _Series:
+    """T series of M observations of one law, on the scale of the fit.
 
-        def slopes(theta: Array, which: NDArray[np.intp]) -> Array:
-            rows = series[which]
-            return fit_scale_slopes(law, {name: value[rows] for name, value in points.items()}, law.outside(theta))
+    Attributes:
+        law: the law.
+        points: name of an input -> shape (T, M); 1 where an observation is not usable.
+        values: shape (T, M), NaN where not usable.
+        sigma: stated standard errors, shape (T, M); 1 where not usable.
+        prior: priors and bounds.
+    """
 
-        return solve_batch(
-            model,
-            seen,
-            error,
-            weight,
-            start,
-            prior.lower[series],
-            prior.upper[series],
-            centre,
-            prior.sd[series],
-            tolerance=_TOLERANCE,
-            iterations=iterations,
-            slopes=slopes if law.derivative else None,
+    law: Law
+    points: dict[str, Array]
+    values: Array
+    sigma: Array
+    prior: Prior
+
+    @classmethod
+    def of(cls, law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array, prior: Prior) -> _Series:
+        """Set aside observations that miss a value or an input."""
+        values = np.log(observed) if law.fit_scale == "log" else observed
+        points = {name: np.broadcast_to(value, observed.shape) for name, value in inputs.items()}
+        usable = np.isfinite(values)
+        for value in points.values():
+            usable &= np.isfinite(value)
+        points = {name: np.where(usable, value, 1.0) for name, value in points.items()}
+        return cls(law, points, np.where(usable, values, np.nan), np.where(usable, sigma, 1.0), prior)
+
+    @property
+    def usable(self) -> NDArray[np.bool_]:
+        """Which observations can be fitted, shape (T, M)."""
+        return np.isfinite(self.values)
+
+    def best_of_starts(self, error: Array, start: Array, iterations: int) -> tuple[Array, Array, NDArray[np.bool_]]:
+        """Solve each series from S starts, shape (T, S, parameters).
+
+        Returns:
+            the best solutions, shape (T, parameters), the share of starts that reached them, and whether they came to
+            rest.
+        """
+        count, tries = start.shape[:2]
+        rows = np.repeat(np.arange(count), tries)
+        weight = np.ones((rows.size, self.values.shape[1]))
+        fit = self._solve(
+            rows, self.values[rows], error, weight, start.reshape(rows.size, -1), self.prior.mean[rows], iterations
         )
-
-    def best_of_starts(error: Array, start: Array, iterations: int) -> tuple[Array, Array, NDArray[np.bool_]]:
-        tries = start.shape[1]
-        series = np.repeat(np.arange(count), tries)
-        fit = solve(
-            series,
-            values[series],
-            error[series],
-            np.ones((series.size, observations)),
-            start.reshape(series.size, -1),
-            prior.mean[series],
-            iterations,
-        )
-        cost = fit.cost.reshape(count, tries)
+        every, cost = np.arange(count), fit.cost.reshape(count, tries)
         winner = cost.argmin(axis=1)
-        every = np.arange(count)
         agreement = np.mean(cost <= cost[every, winner, None] * 1.001 + _NO_MATTER, axis=1)
         converged = (fit.converged & np.isfinite(fit.cost)).reshape(count, tries)[every, winner]
         return fit.coordinates.reshape(count, tries, -1)[every, winner], agreement, converged
 
-    best, agreement, _ = best_of_starts(sigma, starts, _SCOUTING)
-    residual = np.where(usable, scaled(law.predict(points, law.outside(best))) - values, np.nan)
-    number = usable.sum(axis=1)
-    # Two of the parameters are as good as always determined; the others lean on their priors.
-    freedom = number / np.maximum(number - 2, 1)
-    spread = np.nanmedian(np.abs(residual), axis=1) * 1.4826
-    misfit = np.sqrt(np.maximum(spread**2 * freedom - np.mean(sigma**2, axis=1, where=usable), 0.0))
-    error = np.sqrt(sigma**2 + misfit[:, None] ** 2)
-    best, _, converged = best_of_starts(error, best[:, None, :], _ITERATIONS)
+    def misfit(self, best: Array) -> Array:
+        """Estimate the scatter around the fitted law beyond the stated errors, shape (T,), from the median residual."""
+        usable = self.usable
+        number = usable.sum(axis=1)
+        # Two of the parameters are as good as always determined; the others lean on their priors.
+        freedom = number / np.maximum(number - 2, 1)
+        spread = np.nanmedian(np.abs(self._fitted(best) - self.values), axis=1) * 1.4826
+        stated = np.mean(self.sigma**2, axis=1, where=usable)
+        return np.asarray(np.sqrt(np.maximum(spread**2 * freedom - stated, 0.0)))
 
-    resamples = draws.weight.shape[0]
-    if resamples == 1:
-        return LawBatch(law, best[:, None, :], misfit, agreement, converged[:, None])
-    series = np.repeat(np.arange(count), resamples)
-    size = best.shape[1]
-    seen = np.broadcast_to(values[:, None, :], (count, resamples, observations))
-    if draws.values is not None:
-        seen = np.where(usable[:, None, :], scaled(draws.values), np.nan)
-    if draws.sign is not None:
-        fitted = scaled(law.predict(points, law.outside(best)))[:, None, :]
-        # Residuals are smaller than errors by what the parameters took up.
-        wider = np.sqrt(number / np.maximum(number - size, 1))[:, None, None]
-        seen = fitted + draws.sign * wider * (seen - fitted)
-    seen = seen + draws.noise * sigma[:, None, :]
-    centre = prior.mean[:, None, :] + draws.prior[:, :, :size] * prior.sd[:, None, :]
-    centre = np.clip(centre, prior.lower[:, None, :], prior.upper[:, None, :])
-    fit = solve(
-        series,
-        seen.reshape(series.size, observations),
-        error[series],
-        np.tile(draws.weight, (count, 1)),
-        best[series],
-        centre.reshape(series.size, size),
-        _ITERATIONS,
-    )
-    found = np.where(np.isfinite(fit.cost)[:, None], fit.coordinates, np.nan)
-    coordinates = found.reshape(count, resamples, size)
-    rested = (fit.converged & np.isfinite(fit.cost)).reshape(count, resamples)
-    coordinates[:, 0], rested[:, 0] = best, converged
-    return LawBatch(law, coordinates, misfit, agreement, rested)
+    def refit(self, best: Array, error: Array, draws: Draws) -> tuple[Array, NDArray[np.bool_]]:
+        """Fit every resample from the solutions of the undisturbed fit.
+
+        Returns:
+            coordinates, shape (T, R, parameters), NaN where nothing was found; whether each came to rest, shape (T, R).
+        """
+        (count, observations), size = self.values.shape, best.shape[1]
+        resamples = draws.weight.shape[0]
+        rows = np.repeat(np.arange(count), resamples)
+        seen = self._disturbed(best, draws).reshape(rows.size, observations)
+        lower, upper = self.prior.lower[:, None, :], self.prior.upper[:, None, :]
+        centre = self.prior.mean[:, None, :] + draws.prior[:, :, :size] * self.prior.sd[:, None, :]
+        centre = np.clip(centre, lower, upper).reshape(rows.size, size)
+        fit = self._solve(rows, seen, error, np.tile(draws.weight, (count, 1)), best[rows], centre, _ITERATIONS)
+        found = np.where(np.isfinite(fit.cost)[:, None], fit.coordinates, np.nan)
+        rested = fit.converged & np.isfinite(fit.cost)
+        return found.reshape(count, resamples, size), rested.reshape(count, resamples)
+
+    def _disturbed(self, best: Array, draws: Draws) -> Array:
+        """Give the observations of every resample, shape (T, R, M)."""
+        usable, resamples = self.usable, draws.weight.shape[0]
+        seen = np.broadcast_to(self.values[:, None, :], (len(best), resamples, self.values.shape[1]))
+        if draws.values is not None:
+            seen = np.where(usable[:, None, :], self._scaled(draws.values), np.nan)
+        if draws.sign is not None:
+            fitted, number = self._fitted(best)[:, None, :], usable.sum(axis=1)
+            # Residuals are smaller than errors by what the parameters took up.
+            wider = np.sqrt(number / np.maximum(number - best.shape[1], 1))[:, None, None]
+            seen = fitted + draws.sign * wider * (seen - fitted)
+        return np.asarray(seen + draws.noise * self.sigma[:, None, :])
+
+    def _scaled(self, value: Array) -> Array:
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.log(value) if self.law.fit_scale == "log" else value
+
+    def _fitted(self, theta: Array) -> Array:
+        return self._scaled(self.law.predict(self.points, self.law.outside(theta)))
+
+    def _solve(
+        self,
+        rows: NDArray[np.intp],
+        seen: Array,
+        error: Array,
+        weight: Array,
+        start: Array,
+        centre: Array,
+        iterations: int,
+    ) -> BatchFit:
+        """Solve problems, each of the series that `rows` gives; `error` is by series, all else by problem."""
+
+        def model(theta: Array, which: NDArray[np.intp]) -> Array:
+            points = {name: value[rows[which]] for name, value in self.points.items()}
+            return self._scaled(self.law.predict(points, self.law.outside(theta)))
+
+        def slopes(theta: Array, which: NDArray[np.intp]) -> Array:
+            points = {name: value[rows[which]] for name, value in self.points.items()}
+            return fit_scale_slopes(self.law, points, self.law.outside(theta))
+
+        prior = self.prior
+        return solve_batch(
+            model,
+            seen,
+            error[rows],
+            weight,
+            start,
+            prior.lower[rows],
+            prior.upper[rows],
+            centre,
+            prior.sd[rows],
+            tolerance=_TOLERANCE,
+            iterations=iterations,
+            slopes=slopes if self.law.derivative else None,
+        )
