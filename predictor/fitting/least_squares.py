@@ -185,7 +185,7 @@ def _solve(
     def evaluate(theta: Array, which: NDArray[np.intp]) -> tuple[Array, Array]:
         with np.errstate(over="ignore", invalid="ignore", divide="ignore"):
             residual = np.where(present[which], (model(theta, which) - target[which]) * inverse[which], 0.0)
-        cost = np.einsum("pi,pi->p", scale[which], huber_loss(residual, huber))
+            cost = np.einsum("pi,pi->p", scale[which], huber_loss(residual, huber))
         cost += 0.5 * np.einsum("pj,pj->p", precision[which], (theta - centre[which]) ** 2)
         return residual, np.where(np.isfinite(cost), cost, np.inf)
 
@@ -230,7 +230,7 @@ def _solve(
         stuck = damping[active] > 1e10
         # No step gains any more. Where steps would gain only what rounding hides, that is the solution.
         free = np.where(held, 0.0, gradient)
-        promised = 0.5 * np.sum(free**2 / np.maximum(hessian[:, diagonal, diagonal], 1e-300), axis=1)
+        promised = 0.5 * np.sum(free * (free / np.maximum(hessian[:, diagonal, diagonal], 1e-300)), axis=1)
         at_rest = small_step & ~stuck | small_gain | stuck & (promised < _ROUNDING * (1e-12 + cost[active]))
         converged[active[at_rest]] = True
         active = active[~(at_rest | stuck)]
@@ -242,7 +242,7 @@ def huber_loss(residual: Array, corner: float | None) -> Array:
     if corner is None:
         return 0.5 * residual**2
     size = np.abs(residual)
-    return np.where(size <= corner, 0.5 * residual**2, corner * (size - 0.5 * corner))
+    return np.where(size <= corner, 0.5 * np.minimum(size, corner) ** 2, corner * (size - 0.5 * corner))
 
 
 def _jacobian(

@@ -112,3 +112,14 @@ def test_a_model_that_is_never_finite_is_a_status_and_not_a_number():
     fit = solve(lambda theta, which: np.full((theta.shape[0], 4), np.nan), np.ones(4), np.array([[1.0]]))
     assert not fit.converged[0]
     assert np.isinf(fit.cost[0])
+
+
+def test_starts_whose_squares_overflow_are_judged_without_a_warning():
+    def model(theta, which):
+        return np.exp(theta) * np.ones(3)
+
+    starts = np.array([[400.0], [0.5]])
+    plain, robust = (solve(model, np.ones(3), starts, huber=corner) for corner in (None, 1.345))
+    assert plain.cost[0] == np.inf
+    assert 0 < robust.cost[0] < 3 * 1.345 * np.exp(400.0)
+    np.testing.assert_allclose([plain.coordinates[1, 0], robust.coordinates[1, 0]], 0.0, atol=1e-6)
