@@ -80,8 +80,7 @@ def resample_fit(
         resampled = np.asarray(values, float)
         if resampled.shape != seen.shape:
             raise InputError(f"values of shape {resampled.shape} do not fit {seen.shape}", "give a row per resample")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            seen = np.log(resampled) if fit.law.fit_scale == "log" else resampled
+        seen = fit.law.on_fit_scale(resampled)
     elif draws.sign is not None:
         fitted = problem.predict(fit.coordinates[None])
         # Residuals are smaller than errors by what the parameters took up.

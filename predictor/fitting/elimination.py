@@ -88,7 +88,7 @@ class Elimination:
         if found is None:
             return (np.exp(seen), np.exp(seen) * sigma, 1.0) if logs else (seen, sigma, 1.0)
         value = base + np.einsum("pij,pj->pi", columns, found)
-        gap = (np.log(value) if logs else value) - seen
+        gap = self.law.on_fit_scale(value) - seen
         robust = 1.0 if self.huber is None else self.huber / np.maximum(np.abs(gap / sigma), self.huber)
         return (value * (1 - gap), value * sigma, robust) if logs else (seen, sigma, robust)
 

@@ -150,7 +150,7 @@ class _Series:
     @classmethod
     def of(cls, law: Law, inputs: Mapping[str, Array], observed: Array, sigma: Array, prior: Prior) -> _Series:
         """Set aside observations that miss a value or an input."""
-        values = np.log(observed) if law.fit_scale == "log" else observed
+        values = law.on_fit_scale(observed)
         points = {name: np.broadcast_to(value, observed.shape) for name, value in inputs.items()}
         usable = np.isfinite(values)
         for value in points.values():
@@ -215,7 +215,7 @@ class _Series:
         usable, resamples = self.usable, draws.weight.shape[0]
         seen = np.broadcast_to(self.values[:, None, :], (len(best), resamples, self.values.shape[1]))
         if draws.values is not None:
-            seen = np.where(usable[:, None, :], self._scaled(draws.values), np.nan)
+            seen = np.where(usable[:, None, :], self.law.on_fit_scale(draws.values), np.nan)
         if draws.sign is not None:
             fitted, number = self._fitted(best)[:, None, :], usable.sum(axis=1)
             # Residuals are smaller than errors by what the parameters took up.
@@ -223,12 +223,8 @@ class _Series:
             seen = fitted + draws.sign * wider * (seen - fitted)
         return np.asarray(seen + draws.noise * self.sigma[:, None, :])
 
-    def _scaled(self, value: Array) -> Array:
-        with np.errstate(invalid="ignore", divide="ignore"):
-            return np.log(value) if self.law.fit_scale == "log" else value
-
     def _fitted(self, theta: Array) -> Array:
-        return self._scaled(self.law.predict(self.points, self.law.outside(theta)))
+        return self.law.on_fit_scale(self.law.predict(self.points, self.law.outside(theta)))
 
     def _solve(
         self,
@@ -244,7 +240,7 @@ class _Series:
 
         def model(theta: Array, which: NDArray[np.intp]) -> Array:
             points = {name: value[rows[which]] for name, value in self.points.items()}
-            return self._scaled(self.law.predict(points, self.law.outside(theta)))
+            return self.law.on_fit_scale(self.law.predict(points, self.law.outside(theta)))
 
         def slopes(theta: Array, which: NDArray[np.intp]) -> Array:
             points = {name: value[rows[which]] for name, value in self.points.items()}

@@ -109,7 +109,7 @@ class LawFit:
 
     def covariance_intervals(self, level: float) -> dict[str, tuple[float, float]]:
         """Give intervals of another level from the covariance and Student's t, cut at the bounds."""
-        width = _quantile(level, self.freedom) * np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
+        width = central_quantile(level, self.freedom) * np.sqrt(np.maximum(np.diag(self.covariance), 0.0))
         lower, upper = self.problem.lower, self.problem.upper
         ends = np.stack([np.maximum(self.coordinates - width, lower), np.minimum(self.coordinates + width, upper)])
         values = self.law.outside(ends)
@@ -127,7 +127,7 @@ class LawFit:
         point = replace(self.problem, inputs={name: np.array([float(at[name])]) for name in self.law.input_names})
         slope = point.jacobian(self.coordinates)[0]
         with np.errstate(invalid="ignore"):
-            width = _quantile(level, self.freedom) * float(np.sqrt(max(slope @ self.covariance @ slope, 0.0)))
+            width = central_quantile(level, self.freedom) * float(np.sqrt(max(slope @ self.covariance @ slope, 0.0)))
         middle = float(point.predict(self.coordinates[None])[0, 0])
         ends = np.array([middle - width, middle + width])
         low, high = np.exp(ends) if self.law.fit_scale == "log" else ends
@@ -265,7 +265,7 @@ def _state(
         raise InputError(
             f"law {law.name} is fitted to logarithms, of which values of zero or less have none", "drop them"
         )
-    values = np.log(seen[usable]) if law.fit_scale == "log" else seen[usable]
+    values = law.on_fit_scale(seen[usable])
     spread = np.broadcast_to(1.0 if error is None else error, seen.shape)[usable].astype(float)
     if not (np.isfinite(spread) & (spread > 0)).all():
         raise InputError("sigma must be positive and finite", "give a standard deviation for every observation")
@@ -337,7 +337,7 @@ def _summarise(problem: LawProblem, fit: BatchFit | None, stated: bool, run: NDA
     covariance = np.nan_to_num(factor, nan=np.inf) * _inverse_information(jacobian) if stated or freedom else None
     if covariance is None:
         covariance = np.diag(np.full(size, np.inf))
-    widths = _quantile(0.95, freedom) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    widths = central_quantile(0.95, freedom) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
     lower, upper = problem.lower, problem.upper
     found = law.outside(theta)
     near = fit.cost <= fit.cost[best] * 1.001 + _NO_MATTER
@@ -370,8 +370,8 @@ def _summarise(problem: LawProblem, fit: BatchFit | None, stated: bool, run: NDA
     return replace(result, intervals=result.covariance_intervals(0.95))
 
 
-def _quantile(level: float, freedom: int) -> float:
-    """Give Student's t that bounds the central `level`; the normal's where errors are stated and nothing is left."""
+def central_quantile(level: float, freedom: int) -> float:
+    """Give Student's t that bounds the central `level`; the normal's where no degree of freedom is left."""
     from scipy.stats import norm, t
 
     share = 0.5 + level / 2

@@ -59,8 +59,7 @@ class LawProblem:
     def predict(self, theta: Array) -> Array:
         """Evaluate the law on the scale of the fit; coordinates of shape (problems, parameters)."""
         with np.errstate(all="ignore"):
-            value = self.law.predict(self.inputs, self.law.outside(theta))
-            return np.log(value) if self.law.fit_scale == "log" else value
+            return self.law.on_fit_scale(self.law.predict(self.inputs, self.law.outside(theta)))
 
     def slopes(self, theta: Array) -> Array:
         """Differentiate along the coordinates, shape (parameters, problems, observations), where the law says how."""

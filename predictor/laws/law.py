@@ -187,6 +187,11 @@ class Law:
             found[index] = slopes[one.name] * named[one.name] if one.scale == "log" else slopes[one.name]
         return found
 
+    def on_fit_scale(self, values: Array) -> Array:
+        """Map values of the law to the scale on which residuals are taken; not finite where a logarithm has none."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return np.log(values) if self.fit_scale == "log" else values
+
     def inside(self, parameters: Array) -> Array:
         """Map parameter vectors, shape (…, parameters), to the coordinates in which they are fitted."""
         return np.stack([p.inside(parameters[..., i]) for i, p in enumerate(self.parameters)], axis=-1)
