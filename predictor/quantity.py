@@ -12,6 +12,7 @@ _PATTERN = re.compile(
     r"((?:[0-9]{1,3}(?:[,_][0-9]{3})+|[0-9]+)\.?[0-9]*(?:e[+-]?[0-9]+)?|\.[0-9]+(?:e[+-]?[0-9]+)?)\s*([kmbgt]?)",
     re.IGNORECASE,
 )
+_NONE = re.compile(r"0+(?:\.0*)?[kmbgt]?", re.IGNORECASE)
 
 
 def parse_quantity(text: str | float, name: str = "number") -> float:
@@ -31,6 +32,17 @@ def parse_quantity(text: str | float, name: str = "number") -> float:
     if not math.isfinite(value) or value <= 0:
         raise InputError(f"{name} '{text}' must be positive and finite", remedy)
     return value
+
+
+def parse_count(text: str) -> int:
+    """Read a whole number as `parse_quantity` does, also none at all: the first checkpoint has seen `0B` tokens.
+
+    Raises:
+        InputError: the text is not such a number.
+    """
+    if _NONE.fullmatch(text.strip()):
+        return 0
+    return round(parse_quantity(text))
 
 
 def format_quantity(value: float) -> str:

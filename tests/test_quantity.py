@@ -1,7 +1,7 @@
 import pytest
 
 from predictor.errors import InputError
-from predictor.quantity import format_quantity, parse_quantity
+from predictor.quantity import format_quantity, parse_count, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -25,6 +25,11 @@ def test_numbers_are_read_as_people_write_them(text, value):
 def test_what_could_be_misread_is_refused(text):
     with pytest.raises(InputError):
         parse_quantity(text)
+
+
+@pytest.mark.parametrize(("text", "count"), [("0", 0), ("0B", 0), ("0.0B", 0), ("4.2B", 4_200_000_000), ("00010", 10)])
+def test_counts_may_be_none_at_all(text, count):
+    assert parse_count(text) == count
 
 
 def test_numbers_are_written_short():

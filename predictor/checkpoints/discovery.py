@@ -14,7 +14,7 @@ from predictor.checkpoints.integrity import why_incomplete
 from predictor.checkpoints.selection import select
 from predictor.errors import CheckpointError, InputError, UnknownNameError
 from predictor.project import Project, is_hub, place
-from predictor.quantity import parse_quantity
+from predictor.quantity import parse_count
 from predictor.redaction import redact
 
 TRAINER_STATE = "trainer_state.json"
@@ -227,9 +227,11 @@ def _quantity(text: str | None, folder: Path) -> int | None:
     if text is None:
         return None
     try:
-        return round(parse_quantity(text))
+        return parse_count(text)
     except InputError as error:
-        raise CheckpointError(f"the tokens in the name of {folder} cannot be read ({error.message})") from None
+        raise CheckpointError(
+            f"the tokens in the name of {folder} cannot be read ({error.message})", "name it as step10-tokens4B"
+        ) from None
 
 
 def _tokens(project: Project, run: str, one: _Place) -> int:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from predictor.errors import CheckpointError
+from predictor.quantity import parse_count
 from predictor.redaction import redact
 
 # Weights are taken as safetensors alone: pickled ones can run code when they are loaded.
@@ -107,18 +108,16 @@ def _refused(repository: str, error: Exception) -> CheckpointError:
 
 
 def _number(name: str, pattern: str, what: str) -> int | None:
-    from predictor.quantity import parse_quantity
-
     if "{" + what + "}" in pattern:
         kinds = {"step": r"(?P<step>\d+)", "tokens": r"(?P<tokens>[\d.]+[kKMBT]?)"}
         text = re.escape(pattern).replace(re.escape("*"), ".*")
         for key, expression in kinds.items():
             text = text.replace(re.escape("{" + key + "}"), expression, 1)
         match = re.fullmatch(text, name)
-        return round(parse_quantity(match[what])) if match else None
+        return parse_count(match[what]) if match else None
     if what == "tokens":
         match = re.search(r"tokens?[-_]?([\d.]+[kKMBT])", name)
-        return round(parse_quantity(match[1])) if match else None
+        return parse_count(match[1]) if match else None
     # `step1000-tokens4B` and `step_1000`: the number after `step`, or else the first.
     match = re.search(r"step[-_]?(\d+)", name) or re.search(r"(\d+)", name)
     return int(match[1]) if match else None

@@ -8,6 +8,7 @@ import time
 import pytest
 
 from predictor.checkpoints import Observed, find_checkpoints, why_incomplete
+from predictor.checkpoints.hub import find_revisions
 from predictor.errors import CheckpointError
 from predictor.project import load_project
 from tests.evaluation.tiny import save_checkpoint
@@ -50,6 +51,23 @@ def test_a_star_stands_for_any_text_and_the_last_number_is_the_step(project, tmp
 def test_tokens_stand_in_the_name(project, tmp_path, whole):
     whole(tmp_path / "ck" / "step1000-tokens4B")
     assert found(project("ck/step{step}-tokens{tokens}")) == [(1000, 4_000_000_000)]
+
+
+def test_the_first_checkpoint_has_seen_no_tokens(project, tmp_path, whole):
+    for name in ("step0-tokens0B", "step10-tokens4B"):
+        whole(tmp_path / "ck" / name)
+    assert found(project("ck/step{step}-tokens{tokens}")) == [(0, 0), (10, 4_000_000_000)]
+
+
+def test_revisions_of_the_first_step_are_found(tmp_path):
+    for name in ("step0", "step0-tokens0B", "step10-tokens4B", "main"):
+        folder = tmp_path / "lab--small" / name
+        folder.mkdir(parents=True)
+        (folder / ".fetched").touch()
+    numbered = find_revisions("lab/small@step{step}", tmp_path, offline=True)
+    assert [(one.step, one.tokens) for one in numbered] == [(0, None)]
+    with_tokens = find_revisions("lab/small@step{step}-tokens{tokens}", tmp_path, offline=True)
+    assert [(one.step, one.tokens) for one in with_tokens] == [(0, 0), (10, 4_000_000_000)]
 
 
 def test_step_and_tokens_stand_in_the_trainer_state(project, tmp_path, whole):
