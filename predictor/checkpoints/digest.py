@@ -11,6 +11,7 @@ from pathlib import Path
 from predictor.checkpoints.integrity import TOKENIZER_FILES, weight_files
 from predictor.errors import CheckpointError
 from predictor.redaction import redact
+from predictor.results.files import is_local
 
 # Beside the weights these decide what a model says.
 _ALSO = (
@@ -65,7 +66,7 @@ def fingerprint_of(folder: Path) -> str:
 def ledger_name(folder: Path) -> str:
     """How a checkpoint's digest is remembered: by its place, which carries no secrets."""
     # resolve() would look at every folder on the way anew for each checkpoint.
-    return os.path.realpath(folder) if type(folder).__module__ == "pathlib" else redact(str(folder))
+    return os.path.realpath(folder) if is_local(folder) else redact(str(folder))
 
 
 def _files(folder: Path) -> list[Path]:

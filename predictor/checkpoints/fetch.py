@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import shutil
 import uuid
-from pathlib import Path, PurePath
+from pathlib import Path
 
 from predictor.checkpoints.digest import digest_of
 from predictor.errors import CheckpointError
 from predictor.redaction import redact
+from predictor.results.files import is_local
 
 
 def local_copy(folder: Path, digest: str, cache: Path | None) -> Path:
@@ -51,7 +52,7 @@ def local_copy(folder: Path, digest: str, cache: Path | None) -> Path:
 
 def found_locally(folder: Path, digest: str, cache: Path | None) -> Path | None:
     """The local folder with a checkpoint's files, if it need not be fetched; see `local_copy`."""
-    if isinstance(folder, PurePath) and not hasattr(folder, "fs"):
+    if is_local(folder):
         return folder
     _, copy = _places(digest, cache)
     return copy if copy.is_dir() else None

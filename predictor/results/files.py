@@ -1,13 +1,18 @@
-"""Write files so that nobody ever sees half of one."""
+"""Files on this machine: told from those elsewhere, and written so that nobody ever sees half of one."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import uuid
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 
 from predictor.errors import InputError
+
+
+def is_local(path: object) -> bool:
+    """Tell a path of this machine from one on an object store, which is no pathlib path but can be used like one."""
+    return isinstance(path, PurePosixPath | PureWindowsPath)
 
 
 def write_text_atomically(path: Path, text: str) -> None:

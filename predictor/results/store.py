@@ -29,6 +29,7 @@ from predictor.errors import StoreError
 from predictor.redaction import redact
 from predictor.results.damage import move_aside_if_damaged
 from predictor.results.done_pairs import DonePairs
+from predictor.results.files import is_local
 from predictor.results.layout import COMPACT, file_name, pair_path
 from predictor.results.table_file import (
     IDENTITY_KEY,
@@ -36,7 +37,6 @@ from predictor.results.table_file import (
     PERMISSION,
     TEMPORARY,
     canonical_json,
-    is_local,
     put_table,
     read_identities,
     read_identity,

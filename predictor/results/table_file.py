@@ -9,7 +9,7 @@ import json
 import os
 import re
 import uuid
-from pathlib import Path, PurePosixPath, PureWindowsPath
+from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
@@ -17,7 +17,7 @@ import pyarrow.parquet as pq
 
 from predictor.errors import StoreError
 from predictor.redaction import redact
-from predictor.results.files import replace_whole
+from predictor.results.files import is_local, replace_whole
 
 IDENTITY_KEY = b"predictor.identity"
 IDENTITIES_KEY = b"predictor.identities"
@@ -32,11 +32,6 @@ _NO_CHECKSUM = "0" * 64
 _CHECKSUM = re.compile(_CHECKSUM_KEY.encode().replace(b".", rb"\.") + rb"\x18\x40([0-9a-f]{64})")
 # Files of earlier versions: a checksum of what comes before the footer.
 _DATA_CHECKSUM_KEY = b"predictor.sha256"
-
-
-def is_local(path: object) -> bool:
-    """Tell a path of this machine from one on an object store, which is no pathlib path but can be used like one."""
-    return isinstance(path, PurePosixPath | PureWindowsPath)
 
 
 def read_table(path: Path) -> pa.Table:
