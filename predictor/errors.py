@@ -87,3 +87,10 @@ class StoreError(PredictorError):
 
 class ForecastError(PredictorError):
     """The data does not carry a forecast."""
+
+
+def first_line(error: BaseException) -> str:
+    """The class of an error that another package raised, with the first line of what it says."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    name = type(error).__name__
+    return f"{name}: {lines[0][:300]}" if lines else name

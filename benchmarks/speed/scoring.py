@@ -246,11 +246,13 @@ def tree_tokens(tree: TreeLM, requests: list[Request]) -> int:
 def several_checkpoints(
     folders: list[Path], count: int, tasks: list[Workload], device: str, dtype: str, clock: Callable[[], float]
 ) -> None:
-    """Score one checkpoint after the other, and compare with that many times the forward passes of one.
+    """Score one checkpoint after the other, and compare with their forward passes alone.
 
     Few folders stand for many checkpoints: they are taken in turns, so that weights change each time. All is counted,
     from loading the first model to the last answer, with an empty cache of trees.
     """
+    # Processor time of the scoring thread alone: the next weights are read meanwhile, and are no forward pass.
+    of_passes = time.thread_time if clock is time.process_time else clock
     requests = [request for task in tasks for item in task.items for request in item]
     asked = instances(requests)
     forward = 0.0
@@ -261,9 +263,9 @@ def several_checkpoints(
 
         def watched(tree: Any) -> list[tuple[float, bool]]:
             nonlocal forward
-            begin = clock()
+            begin = of_passes()
             answers = score(tree)
-            forward += clock() - begin
+            forward += of_passes() - begin
             return answers
 
         lm.forward.score = watched  # type: ignore[method-assign]
@@ -333,6 +335,8 @@ def main(
         chosen = workloads(datasets, size)
         names = tasks.split(",") if tasks else list(chosen)
         if checkpoints:
+            if clock == "cpu" and torch.get_num_threads() > 1:
+                raise click.UsageError("--clock cpu can tell forward passes from reading with --threads 1 alone")
             ladder = [
                 make_checkpoint(home / f"{name_of_shape}-{seed}", datasets, form, dtype, seed)
                 for seed in range(min(checkpoints, 3))

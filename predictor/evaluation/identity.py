@@ -36,15 +36,24 @@ class Protocol:
         """SHA-256 of the parts."""
         return sha256_of_json(self.parts)
 
-    def identity_parts(self, checkpoint: str) -> dict[str, Any]:
-        """The parts of the identity of this task's score on a checkpoint with that digest."""
-        return {**self.parts, "checkpoint": checkpoint}
+    def identity_parts(self, checkpoint: str, trust_remote_code: bool = False) -> dict[str, Any]:
+        """The parts of the identity of this task's score on a checkpoint with that digest, see `identity_of`."""
+        trust = {"trust_remote_code": True} if trust_remote_code else {}
+        return {**self.parts, "checkpoint": checkpoint, **trust}
 
 
-def identity_of(protocol: str, checkpoint: str) -> str:
-    """Hash a protocol's digest and a checkpoint's digest into the identity of their score."""
+def identity_of(protocol: str, checkpoint: str, trust_remote_code: bool = False) -> str:
+    """Hash a protocol's digest and a checkpoint's digest into the identity of their score.
+
+    Args:
+        protocol: digest of the protocol.
+        checkpoint: digest of the checkpoint's content, code in its folder included.
+        trust_remote_code: whether that code is run: where transformers has code of its own for such a model, too, these
+            are two models.
+    """
+    trust = ',"trust_remote_code":true' if trust_remote_code else ""
     # Canonical JSON, written out: planning asks for tens of thousands of them.
-    return hashlib.sha256(f'{{"checkpoint":"{checkpoint}","protocol":"{protocol}"}}'.encode()).hexdigest()
+    return hashlib.sha256(f'{{"checkpoint":"{checkpoint}","protocol":"{protocol}"{trust}}}'.encode()).hexdigest()
 
 
 def seeds_of(scoring: Scoring) -> tuple[int, int, int, int]:

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.errors import EvaluationError
-from predictor.evaluation.harness import LoadedTask
+from predictor.evaluation.task_loading import LoadedTask
 
 _PASS_AT = re.compile(r"pass_at_(\d+)")
 

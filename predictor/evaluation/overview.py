@@ -133,7 +133,7 @@ def status(
                 else:
                     pairs.append(PairStatus(*place, WAITING))
                 continue
-            identity = identity_of(protocol, digest)
+            identity = identity_of(protocol, digest, checkpoint.trust_remote_code)
             state = states.get(identity)
             if stem_of(*place, identity) in files:
                 pairs.append(PairStatus(*place, DONE))

@@ -208,7 +208,8 @@ class Planner:
         self, checkpoint: Checkpoint, digest: str, entry: SuiteTask, described: dict[str, dict[str, Any]]
     ) -> PairKey:
         if entry.name in described:
-            identity = identity_of(str(described[entry.name]["protocol"]), digest)
+            protocol = str(described[entry.name]["protocol"])
+            identity = identity_of(protocol, digest, checkpoint.trust_remote_code)
         else:
             identity = sha256_of_json({"unloadable": entry.task, "checkpoint": digest})
         return PairKey(identity, checkpoint.run, checkpoint.step, entry.name)

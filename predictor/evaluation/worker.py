@@ -21,7 +21,7 @@ from predictor.checkpoints import Checkpoint
 from predictor.checkpoints.fetch import found_locally, local_copy
 from predictor.errors import EvaluationError, PredictorError, StoreError
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.identity import backend_of, identity_of
+from predictor.evaluation.identity import backend_of
 from predictor.evaluation.measures import NotFiniteError, measure
 from predictor.evaluation.plan import Pair, Unit
 from predictor.project import Scoring
@@ -229,13 +229,12 @@ def _score_pair(
     scores, items = measure(_run_with_smaller_batches(harness, model, loaded), loaded, model)
     if revoked():
         raise _RevokedError
-    identity = identity_of(pair.protocol, unit.digest)
     place = describe(unit.checkpoint, pair.entry.name, loaded.num_fewshot)
-    stamp = {"identity": identity, "protocol": pair.protocol, "checkpoint": unit.digest}
+    stamp = {"identity": pair.key.identity, "protocol": pair.protocol, "checkpoint": unit.digest}
     store.write(
         _placed(scores, {**place, **stamp}, [*COLUMNS, *stamp]),
         _placed(items, {**place, **stamp}, [*place, *stamp, *items.columns]),
-        loaded.protocol.identity_parts(unit.digest),
+        loaded.protocol.identity_parts(unit.digest, unit.checkpoint.trust_remote_code),
     )
 
 

@@ -121,12 +121,12 @@ def test_what_is_known_of_tasks_is_learnt_fast_and_without_torch():
 @pytest.mark.slow
 def test_lm_eval_has_every_task_of_the_shipped_suites_with_its_metric():
     harness = Harness(Scoring())
-    index = harness._manager(None).task_index
+    index = harness._tasks.manager(None).task_index
     for name in ("core", "generation"):
         for task in load_suite(shipped_suites()[name]).tasks.values():
             assert task.task in index, task.task
             metrics = str(index[task.task].cfg.get("metric_list") or index[task.task].cfg["aggregate_metric_list"])
             expected = "pass_at" if task.metric.startswith("pass@") else task.metric
             assert expected in metrics, task.task
-    tiny = harness._manager(next(iter(load_suite("tiny").tasks.values())).include_path).task_index
+    tiny = harness._tasks.manager(next(iter(load_suite("tiny").tasks.values())).include_path).task_index
     assert {task.task for task in load_suite("tiny").tasks.values()} <= set(tiny)

@@ -147,7 +147,7 @@ def attend(
     Args:
         query: shape (batch, heads, n, dim).
         key, value: shape (batch, heads or a divisor of it, m, dim).
-        mask: added to the scores, shape (batch, 1, n, m).
+        mask: added to the scores, shape (batch, 1, n, m); a slice of `masks`.
         causal: the i-th query attends to the first i + 1 keys.
         scale: factor of the scores.
 
@@ -192,11 +192,7 @@ def _attend_on_cuda(
         found = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, 0.0, causal, scale=scale)
         return found[0], found[1][..., : query.shape[2]]
     if mask is not None:
-        # The kernel reads masks in steps of 16 bytes; what lies beyond the last key is never used.
-        room = -(-mask.shape[-1] // 8) * 8
-        wide = mask.new_zeros((*mask.shape[:-1], room), dtype=query.dtype)
-        wide[..., : mask.shape[-1]] = mask
-        mask = wide[..., : mask.shape[-1]].expand(-1, query.shape[1], -1, -1)
+        mask = mask.to(query.dtype).expand(-1, query.shape[1], -1, -1)
     found = torch.ops.aten._scaled_dot_product_efficient_attention(
         query, key, value, mask, True, 0.0, causal, scale=scale
     )
@@ -259,9 +255,9 @@ def group_pieces(pieces: Sequence[Piece], ends: torch.Tensor, dtype: torch.dtype
 
 def put(tensor: torch.Tensor, device: torch.device) -> torch.Tensor:
     """Copy to a device without waiting for what it still has to do."""
-    if device.type != "cuda":
-        return tensor.to(device)
-    return tensor.pin_memory().to(device, non_blocking=True)
+    if device.type == "cuda":
+        tensor = tensor.pin_memory()
+    return tensor.to(device, non_blocking=True)
 
 
 def _alike(runs: Sequence[tuple[int, int]]) -> list[list[tuple[int, int]]]:
@@ -311,4 +307,13 @@ def _branches(
 
 def _additive(seen: torch.Tensor, dtype: torch.dtype) -> torch.Tensor:
     """A mask to add to scores, shape (pieces, 1, n, m)."""
-    return torch.zeros(seen.shape, dtype=dtype, device=seen.device).masked_fill_(~seen, -torch.inf).unsqueeze(1)
+    return masks(seen.shape, dtype, seen.device).masked_fill_(~seen, -torch.inf).unsqueeze(1)
+
+
+def masks(shape: Sequence[int], dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """Zeros whose rows begin at multiples of 16 bytes, as a GPU's kernel reads masks in such steps.
+
+    What lies between the rows is read and never used.
+    """
+    room = -(-shape[-1] // 8) * 8
+    return torch.zeros((*shape[:-1], room), dtype=dtype, device=device)[..., : shape[-1]]

@@ -12,6 +12,7 @@ import json
 import logging
 import os
 import time
+import weakref
 import zipfile
 from collections import OrderedDict
 from collections.abc import Callable, Iterable
@@ -30,6 +31,7 @@ _IN_MEMORY = 64
 _ON_DISK_BYTES = 4 * 2**30
 # A tree that is made faster than this is not worth a file.
 _WORTH_SECONDS = 1.0
+_tokenizers: weakref.WeakKeyDictionary[Any, tuple[str, str]] = weakref.WeakKeyDictionary()
 
 
 class TreeCache:
@@ -103,14 +105,24 @@ def tree_key(lm: Any, kind: str, texts: Iterable[tuple[str, ...]]) -> str | None
         return None
     digest = hashlib.sha256()
     settings = [kind, lm.max_length, lm.add_bos_token, lm.prefix_token_id, type(lm.tokenizer).__name__]
-    digest.update(json.dumps([settings, _code_digest()], default=str).encode())
-    digest.update(hashlib.sha256(lm.tokenizer.backend_tokenizer.to_str().encode()).digest())
+    tokenizer = _tokenizer_digest(lm.tokenizer.backend_tokenizer)
+    digest.update(json.dumps([settings, tokenizer, _code_digest()], default=str).encode())
     for request in texts:
         for text in request:
             # Surrogates, which some data sets contain, must not stop the hashing.
             content = text.encode("utf-8", "surrogatepass")
             digest.update(len(content).to_bytes(8, "little") + content)
     return digest.hexdigest()
+
+
+def _tokenizer_digest(tokenizer: Any) -> str:
+    """Hash all that a tokenizer is, its vocabulary once: writing that out takes as long as a small forward pass."""
+    parts = (tokenizer.normalizer, tokenizer.pre_tokenizer, tokenizer.post_processor, tokenizer.decoder)
+    shown = f"{tokenizer.get_vocab_size()} {' '.join(map(str, parts))}"
+    known = _tokenizers.get(tokenizer)
+    if known is None or known[0] != shown:
+        known = _tokenizers[tokenizer] = (shown, hashlib.sha256(tokenizer.to_str().encode()).hexdigest())
+    return known[1]
 
 
 @functools.cache

@@ -96,7 +96,7 @@ class TreeForward:
             )
             for layer, parts in everything.items()
         }
-        ends = torch.from_numpy(tree.node_starts[tree.input_nodes + 1] - 1).to(self.device)
+        ends = put(torch.from_numpy(tree.node_starts[tree.input_nodes + 1] - 1), self.device)
         return memory, torch.cat(states)[place[ends]]
 
     def step(self, tokens: torch.Tensor, depths: torch.Tensor, attending: Attending) -> torch.Tensor:

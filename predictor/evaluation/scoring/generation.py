@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from predictor.evaluation.scoring.attention import KeysValues, attend, join
+from predictor.evaluation.scoring.attention import KeysValues, attend, join, masks, put
 from predictor.evaluation.scoring.forward import TreeForward
 from predictor.evaluation.scoring.tree import Tree, build_tree
 
@@ -49,8 +49,7 @@ class _Decoding:
         keys[:, :, self.filled], values[:, :, self.filled] = key[0].transpose(0, 1), value[0].transpose(0, 1)
         upto = self.filled + 1
         single = query[0].transpose(0, 1).unsqueeze(2)
-        mask = self.mask[..., :upto].contiguous()
-        out, sums = attend(single, keys[:, :, :upto], values[:, :, :upto], mask, False, scale)
+        out, sums = attend(single, keys[:, :, :upto], values[:, :, :upto], self.mask[..., :upto], False, scale)
         out, sums = out[:, :, 0], sums[:, :, 0]
         if self.shared is not None:
             above, above_sums = attend(query, *self.shared[layer], None, False, scale)
@@ -60,7 +59,8 @@ class _Decoding:
     def keep(self, rows: torch.Tensor) -> None:
         """Forget all sequences but these."""
         self.own = {layer: (keys[rows], values[rows]) for layer, (keys, values) in self.own.items()}
-        self.mask = self.mask[rows]
+        left = self.mask[rows]
+        self.mask = masks(left.shape, left.dtype, left.device).copy_(left)
 
 
 def complete(
@@ -123,7 +123,7 @@ def _continue(
     tree = build_tree([prompts[number] for number in numbers], [nothing] * len(numbers))
     memory, hidden = forward.prefill(tree)
     decoding = _begin(tree, memory, [len(prompts[number]) for number in numbers], most_new, forward)
-    lengths = torch.tensor([len(prompts[number]) for number in numbers], device=forward.device)
+    lengths = put(torch.tensor([len(prompts[number]) for number in numbers]), forward.device)
     active = np.array(numbers)
     for number in numbers:
         found[number].clear()
@@ -140,7 +140,7 @@ def _continue(
                 return
             # Copying what is kept costs about a step: sequences that have ended are carried along until they are many.
             if going.mean() <= 0.75:
-                rows = torch.from_numpy(np.flatnonzero(going)).to(forward.device)
+                rows = put(torch.from_numpy(np.flatnonzero(going)), forward.device)
                 decoding.keep(rows)
                 tokens, lengths, active = tokens[rows], lengths[rows], active[going]
         hidden = forward.step(tokens, lengths + step, decoding)
@@ -171,12 +171,15 @@ def _begin(
         shared += 1
     rest = max(lengths) - shared
     count, room = len(paths), rest + most_new
-    mask = torch.zeros((count, 1, 1, room), dtype=forward.model.dtype)
+    masked = torch.zeros((count, room), dtype=torch.bool)
     places = np.zeros((count, rest), dtype=np.int64)
     for row, path in enumerate(paths):
-        mask[row, ..., : rest - (len(path) - shared)] = -torch.inf
+        masked[row, : rest - (len(path) - shared)] = True
         places[row, rest - (len(path) - shared) :] = path[shared:]
-    index = torch.from_numpy(places).to(forward.device)
+    mask = masks((count, 1, 1, room), forward.model.dtype, forward.device)
+    mask.masked_fill_(put(masked, forward.device)[:, None, None], -torch.inf)
+    index = put(torch.from_numpy(places), forward.device)
+    first = put(torch.from_numpy(paths[0][:shared]), forward.device)
     own, common = {}, {}
     for layer, (keys, values) in memory.items():
         pair = []
@@ -185,8 +188,8 @@ def _begin(
             buffer[:, :, :rest] = tensor[0][:, index].transpose(0, 1)
             pair.append(buffer)
         own[layer] = (pair[0], pair[1])
-        common[layer] = (keys[:, :, paths[0][:shared]], values[:, :, paths[0][:shared]])
-    return _Decoding(common if shared else None, own, mask.to(forward.device), rest)
+        common[layer] = (keys[:, :, first], values[:, :, first])
+    return _Decoding(common if shared else None, own, mask, rest)
 
 
 def _path(ends: np.ndarray, stop: int) -> np.ndarray:

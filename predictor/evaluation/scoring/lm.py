@@ -20,7 +20,7 @@ from predictor.evaluation.scoring.forward import TreeForward
 from predictor.evaluation.scoring.generation import complete
 from predictor.evaluation.scoring.sampling import Decoding
 from predictor.evaluation.scoring.tree import Tree, build_tree
-from predictor.evaluation.scoring.weights import WeightReader, architecture_of, copy_weights, stamp_of
+from predictor.evaluation.scoring.weights import WeightReader, architecture_of, stamp_of, take_weights
 
 logger = logging.getLogger(__name__)
 
@@ -104,11 +104,13 @@ class TreeLM(HFLM):
         if architecture_of(folder) != self._architecture:
             return False
         weights = self._weights.take(folder)
-        # Until all is copied the module is no checkpoint's.
+        # Until all is taken the module is no checkpoint's.
         before, self._stamp = self._stamp, None
-        if not copy_weights(self.model, weights, convert=self._precision_given):
+        spare = take_weights(self.model, weights, convert=self._precision_given)
+        if spare is None:
             self._stamp = before
             return False
+        self._weights.keep(spare)
         self._folder, self._stamp, self.pretrained = folder, stamp, str(folder)
         self._ask_why_hf()
         return True

@@ -11,6 +11,8 @@ import numpy as np
 import torch
 from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 
+from predictor.evaluation.scoring.attention import put
+
 # What requests may ask for; anything else is left to `hf`.
 _KNOWN = {"until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p"}
 # What transformers may do to scores that depends on the scores alone.
@@ -100,13 +102,13 @@ class Decoding:
             content = hashlib.sha256(f"{seed} {seen[prompt]} {prompt}".encode("utf-8", "surrogatepass")).digest()
             draws[row] = np.random.default_rng(list(content)).random(self.most_new, dtype=np.float32)
             seen[prompt] += 1
-        uniform = torch.from_numpy(draws).to(self._lm.device)
+        uniform = put(torch.from_numpy(draws), self._lm.device)
 
         def draw(logits: torch.Tensor, numbers: np.ndarray, step: int) -> torch.Tensor:
             for process in self._processors:
                 logits = process(None, logits)
             cumulative = logits.softmax(dim=-1).cumsum(dim=-1)
-            rows = torch.from_numpy(numbers).to(logits.device)
+            rows = put(torch.from_numpy(numbers), logits.device)
             wanted = uniform[rows, step].unsqueeze(1) * cumulative[:, -1:]
             # The first token whose cumulative probability exceeds the draw; tokens of probability 0 never do.
             return torch.searchsorted(cumulative, wanted, right=True).squeeze(1).clamp_(max=logits.shape[-1] - 1)

@@ -1,12 +1,15 @@
-"""The next checkpoint's weights, read while the present one is scored and copied into the same module."""
+"""The next checkpoint's weights, read while the present one is scored and taken into the same module."""
 
 from __future__ import annotations
 
 import json
 import threading
+from collections import Counter
+from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import psutil
@@ -74,11 +77,18 @@ class _Ahead:
 
 
 class WeightReader:
-    """Reads the weights of checkpoints, at most one ahead of the one that is asked for."""
+    """Reads the weights of checkpoints, at most one ahead of the one that is asked for.
+
+    What was read ahead goes into memory that is used again for the checkpoint after it: new memory costs more than
+    reading does.
+    """
 
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(max_workers=1, thread_name_prefix="weights")
         self._ahead: _Ahead | None = None
+        self._was_ahead = False
+        self._kept = 0
+        self._spare: Weights = {}
 
     def read_ahead(self, folder: Path, architecture: Any, model: Any, convert: bool) -> None:
         """Begin to read a checkpoint in the background, if `model` can take it and there is the memory for it.
@@ -87,10 +97,11 @@ class WeightReader:
             folder: the checkpoint.
             architecture: of the module.
             model: the module that its weights are for.
-            convert: see `copy_weights`.
+            convert: see `take_weights`.
         """
         if self._ahead is not None and self._ahead.folder == folder:
             return
+        spare, self._spare = self._spare, {}
         self.drop()
         unwanted = threading.Event()
         # What the module takes is noted here, as it is copied into in the other thread.
@@ -101,9 +112,9 @@ class WeightReader:
             if architecture_of(folder) != architecture or not _fit(_headers(folder), shapes, convert):
                 return None
             size = sum(path.stat().st_size for path in _files(folder))
-            if size > _SHARE_AHEAD * free_memory():
+            if size > _SHARE_AHEAD * (free_memory() + sum(one.nbytes for one in spare.values())):
                 return None
-            weights = read_weights(folder, unwanted)
+            weights = read_weights(folder, unwanted, spare)
             return None if weights is None else (stamp, weights)
 
         self._ahead = _Ahead(folder, unwanted, self._pool.submit(read))
@@ -118,7 +129,7 @@ class WeightReader:
             # What went wrong ahead of time may have been a file that was still being written: now it counts.
             found = self._ahead.found.result() if self._ahead.found.exception() is None else None
             if found is not None and found[0] == stamp_of(folder):
-                self._ahead = None
+                self._ahead, self._was_ahead = None, True
                 return found[1]
             del found
         self.drop()
@@ -126,14 +137,21 @@ class WeightReader:
         assert weights is not None
         return weights
 
+    def keep(self, spare: Weights) -> None:
+        """Use this memory for what is read ahead next, if what `take` gave last was read ahead."""
+        self._kept += 1
+        # What the first checkpoint leaves is its file, mapped by transformers: it may be gone when it is written to.
+        if self._was_ahead and self._kept > 1:
+            self._spare = spare
+
     def drop(self) -> bool:
-        """Let go of what was read ahead; whether there was anything. Returns when its memory is free."""
+        """Let go of what was read ahead and of spare memory; whether there was any. Returns when it is free."""
         ahead, self._ahead = self._ahead, None
-        if ahead is None:
-            return False
-        ahead.unwanted.set()
-        ahead.found.exception()
-        return True
+        spare, self._spare, self._was_ahead = self._spare, {}, False
+        if ahead is not None:
+            ahead.unwanted.set()
+            ahead.found.exception()
+        return ahead is not None or bool(spare)
 
 
 def free_memory() -> int:
@@ -150,8 +168,15 @@ def free_memory() -> int:
     return max(0, min(free, most - used + int(kept.get("inactive_file", 0))))
 
 
-def read_weights(folder: Path, unwanted: threading.Event | None = None) -> Weights | None:
+def read_weights(
+    folder: Path, unwanted: threading.Event | None = None, spare: Mapping[str, torch.Tensor] = MappingProxyType({})
+) -> Weights | None:
     """Read all tensors of a checkpoint's safetensors files into memory, by name; None once they are unwanted.
+
+    Args:
+        folder: the checkpoint.
+        unwanted: set when nobody wants them any more.
+        spare: tensors that nobody uses any more, by the name of one that they can hold.
 
     Raises:
         OSError, safetensors.SafetensorError: a file is missing or damaged.
@@ -163,8 +188,11 @@ def read_weights(folder: Path, unwanted: threading.Event | None = None) -> Weigh
                 if unwanted is not None and unwanted.is_set():
                     return None
                 # A copy, as the file is mapped and would be read only when it is used.
-                tensor = file.get_tensor(key).clone()
-                weights[key] = tensor.pin_memory() if torch.cuda.is_available() else tensor
+                mapped = file.get_tensor(key)
+                room = spare.get(key)
+                if room is None or (room.shape, room.dtype) != (mapped.shape, mapped.dtype):
+                    room = torch.empty_like(mapped, pin_memory=torch.cuda.is_available())
+                weights[key] = room.copy_(mapped)
     return weights
 
 
@@ -210,23 +238,40 @@ def _fit(weights: _Shapes, state: _Shapes, convert: bool) -> bool:
     )
 
 
-def copy_weights(model: Any, weights: Weights, convert: bool) -> bool:
-    """Copy weights into a model's parameters; False, with nothing changed, where they do not fit one to one.
+def take_weights(model: Any, weights: Weights, convert: bool) -> Weights | None:
+    """Take weights into a model's parameters; nothing is changed where they do not fit one to one.
+
+    On a CPU the parameters take the memory of weights of their own precision, and nothing is copied.
 
     Args:
         model: a model of transformers.
-        weights: a checkpoint's tensors under the names that they have in its files.
+        weights: a checkpoint's tensors under the names that they have in its files; they are not to be used any more.
         convert: whether they may be of another precision than the parameters, as where a precision was asked for.
+
+    Returns:
+        memory that is free now, by the name of a tensor that it can hold; None where the weights do not fit.
     """
-    state: Weights = model.state_dict()
+    state: Weights = model.state_dict(keep_vars=True)
     given = {name: (tuple(one.shape), str(one.dtype).removeprefix("torch.")) for name, one in weights.items()}
     if not _fit(given, _shapes(model), convert):
-        return False
+        return None
     # Tied parameters are in the file once; everything else must be in it.
     written = {state[name].data_ptr() for name in weights}
     if len(written) < len(weights) or any(one.data_ptr() not in written for one in state.values()):
-        return False
+        return None
+    # Two tensors over the same memory must both see what comes in.
+    users = Counter(one.data_ptr() for one in {id(one): one for one in state.values()}.values())
+    spare: Weights = {}
     with torch.no_grad():
         for name, tensor in weights.items():
-            state[name].copy_(tensor, non_blocking=True)
-    return True
+            place = state[name]
+            alike = (place.device, place.dtype, place.stride()) == (tensor.device, tensor.dtype, tensor.stride())
+            if alike and users[place.data_ptr()] == 1:
+                spare[name], place.data = place.data, tensor
+            else:
+                place.copy_(tensor, non_blocking=True)
+                spare[name] = tensor
+    if model.device.type == "cuda":
+        # What is copied from must not be written to before it is copied.
+        torch.cuda.synchronize(model.device)
+    return spare

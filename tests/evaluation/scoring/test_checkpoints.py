@@ -5,10 +5,12 @@ import shutil
 import pytest
 import torch
 from safetensors.torch import load_file, save_file
+from tokenizers import normalizers
 
 from predictor.evaluation.scoring import TreeLM
 from predictor.evaluation.scoring import cache as cache_module
 from predictor.evaluation.scoring.cache import TreeCache, tree_key
+from predictor.evaluation.scoring.weights import take_weights
 from tests.evaluation.scoring.small import awkward_pairs, model, requests, text, tokenizer
 
 ASKED = requests("loglikelihood", [pair for pair in awkward_pairs() if len(pair[0]) < 200])
@@ -21,6 +23,7 @@ def folders(tmp_path_factory):
     for name, architecture, seed, size in (
         ("first", "llama", 0, "5GB"),
         ("second", "llama", 1, "100KB"),
+        ("third", "llama", 7, "5GB"),
         ("tied", "gpt2", 2, "5GB"),
         ("tied_too", "gpt2", 3, "5GB"),
     ):
@@ -38,6 +41,44 @@ def test_weights_taken_into_the_same_module_score_as_if_loaded_anew(folders, one
     fresh = TreeLM(pretrained=str(folders / other), device="cpu")
     assert lm.loglikelihood(ASKED) == fresh.loglikelihood(ASKED) != before
     assert lm.model is module
+
+
+def test_two_memories_serve_any_number_of_checkpoints(folders):
+    lm = TreeLM(pretrained=str(folders / "first"), device="cpu")
+    places = []
+    for name in ("second", "third", "first", "second", "third"):
+        lm.read_ahead(folders / name)
+        assert lm.load_weights(folders / name)
+        places.append(lm.model.get_input_embeddings().weight.data_ptr())
+        fresh = TreeLM(pretrained=str(folders / name), device="cpu")
+        assert lm.loglikelihood(ASKED) == fresh.loglikelihood(ASKED)
+    assert places[:2] * 2 == places[:4]
+    assert places[0] == places[4]
+    # What is kept for a next checkpoint is let go of with what was read ahead, and where none was read ahead.
+    assert lm.drop_ahead()
+    assert not lm.drop_ahead()
+    assert lm.load_weights(folders / "first")
+    assert not lm.drop_ahead()
+
+
+def test_parameters_over_the_same_memory_stay_so():
+    class Two(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def __init__(self):
+            super().__init__()
+            self.one = torch.nn.Parameter(torch.zeros(3))
+            self.other = torch.nn.Parameter(self.one.data)
+            self.alone = torch.nn.Parameter(torch.zeros(2))
+
+    two, came = Two(), {"one": torch.ones(3), "alone": torch.ones(2)}
+    spare = take_weights(two, came, convert=False)
+    assert two.other.tolist() == two.one.tolist() == [1.0] * 3
+    assert two.alone.data_ptr() == came["alone"].data_ptr()
+    assert spare["alone"].tolist() == [0.0, 0.0]
+    two.one.data.fill_(2.0)
+    assert two.other.tolist() == [2.0] * 3
+    assert take_weights(two, {"one": torch.ones(3)}, convert=False) is None
 
 
 def test_one_checkpoint_is_read_ahead_at_a_time_and_only_if_the_module_can_take_it(folders):
@@ -127,4 +168,9 @@ def test_other_texts_or_settings_are_another_tree(folders):
         tree_key(lm, "loglikelihood", [*pairs, (text(3, 1), " a")]),
         tree_key(shorter, "loglikelihood", pairs),
     }
-    assert len(keys) == 5
+    # Of the same tokenizer, when it is made to do something else.
+    lm.tokenizer.backend_tokenizer.normalizer = normalizers.Lowercase()
+    keys.add(tree_key(lm, "loglikelihood", pairs))
+    lm.tokenizer.add_tokens(["riverbank"])
+    keys.add(tree_key(lm, "loglikelihood", pairs))
+    assert len(keys) == 7
