@@ -8,11 +8,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from predictor.forecast import TrackRecord
+from predictor.forecast.track_record import LEVELS
 
 # Fewer forecasts than this say little of how often intervals hold.
 _ENOUGH = 20
-# An 80 % interval that held less often than this is to be spoken of first.
-_SELDOM = 0.7
+# Intervals that held this many points more seldom than their level says are spoken of first.
+_SHORT = 10
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,34 @@ def list_coverage(record: TrackRecord) -> tuple[Held, ...]:
 
 
 def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
-    """Say where intervals held far too seldom at about the target's distance; None where they did not.
+    """Say where intervals held far too seldom; None where they did not.
+
+    Every level that the report shows is looked at, at about the target's distance and over all held-out runs.
 
     Args:
         coverage: from `list_coverage`.
         ratio: the target's compute over that of the largest run.
     """
-    bands = [one for one in coverage[:-1] if one.forecasts >= _ENOUGH]
-    if not bands:
+    *bands, every = coverage
+    looked_at = [(every, "of all held-out runs")]
+    usable = [one for one in bands if one.forecasts >= _ENOUGH]
+    if usable:
+        near = min(usable, key=lambda one: abs(np.log(one.ratio / max(ratio, 1.0))))
+        # One band that is all there is would be said twice.
+        where = f"of held-out runs at about this distance ({near.band} the compute of the fitted ones)"
+        looked_at = [(near, where), *(looked_at if near.forecasts < every.forecasts else [])]
+    found = [f"{where} {short}" for one, where in looked_at if (short := _fell_short(one))]
+    if not found:
         return None
-    near = min(bands, key=lambda one: abs(np.log(one.ratio / max(ratio, 1.0))))
-    if near.inside["80"] >= _SELDOM:
-        return None
-    return (
-        f"Of held-out runs at about this distance ({near.band} the compute of the fitted ones) the 80 % intervals held "
-        f"{100 * near.inside['80']:.0f} % of the scores: take the intervals for too narrow."
-    )
+    told = "; ".join(found)
+    return f"{told[0].upper()}{told[1:]}: take the intervals for too narrow."
+
+
+def _fell_short(one: Held) -> str:
+    """Name the levels that held far too seldom, and how often; empty where there are none or too few forecasts."""
+    # Shares are compared as they are shown, in whole points.
+    shares = {level: round(100 * one.inside[level]) for level in LEVELS}
+    short = [
+        f"the {level} % intervals held {share} %" for level, share in shares.items() if share < int(level) - _SHORT
+    ]
+    return f"{' and '.join(short)} of the scores" if short and one.forecasts >= _ENOUGH else ""
