@@ -58,7 +58,7 @@ def command(results: Path, host: str, port: int, token: str | None, every: float
         raise InputError("the token is empty", f"give one with --token or {_TOKEN}, or leave both out")
     if token is None and host not in _LOOPBACK:
         token = secrets.token_urlsafe(24)
-    sock = _listen(host, port)
+    sock = listen(host, port)
     source = Source(results, every=every)
     source.start()
     application = make_app(source, token)
@@ -78,7 +78,12 @@ def command(results: Path, host: str, port: int, token: str | None, every: float
         source.close()
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """Open the socket that visitors come to.
+
+    Raises:
+        InputError: the address cannot be listened at.
+    """
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         # With the protocol left out asyncio does not turn Nagle's algorithm off, and every page waits 40 ms for a

@@ -97,7 +97,7 @@ def believe(panel: Panel, points: Scale, items_error: Callable[[Array, int], Arr
         make_draws(panel.run, labels, 0, 0, "plan"),
     )
     everywhere = Scale(np.append(panel.params, points.params), np.append(panel.tokens, points.tokens))
-    kernel = _kernel(everywhere)
+    kernel = kernel_of(everywhere)
     means, covariances, noises = [], [], []
     for row in range(count):
 
@@ -135,7 +135,7 @@ def believe_law(
         noise: standard deviation of a measured score at each point.
     """
     jacobian = slopes(lambda theta: law(theta, points), mean)
-    covariance = (jacobian * sd**2) @ jacobian.T + deviation**2 * _kernel(points)
+    covariance = (jacobian * sd**2) @ jacobian.T + deviation**2 * kernel_of(points)
     return Belief(law(mean, points)[None], covariance[None], noise[None])
 
 
@@ -171,7 +171,7 @@ def _condition(
     return offset + gain @ gap, full - gain @ full[seen], run_noise
 
 
-def _kernel(points: Scale) -> Array:
+def kernel_of(points: Scale) -> Array:
     """Give the Matérn kernel of smoothness 3/2 over the logarithms of size and tokens, shape (points, points)."""
     place = np.log(np.stack([points.params, points.tokens], axis=1))
     distance = np.sqrt(((place[:, None] - place[None]) ** 2).sum(axis=2)) * np.sqrt(3) / _LENGTH

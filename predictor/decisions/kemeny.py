@@ -87,7 +87,7 @@ def kemeny(wins: Array) -> KemenyOrder:
         start = np.argsort(-own.sum(axis=1), kind="stable")
         found, proved = _solve(own) if 2 < one.size <= MOST_EXACT else (None, one.size <= 2)
         exact &= proved
-        order += [int(one[i]) for i in (_move(own, start) if found is None else found)]
+        order += [int(one[i]) for i in (local_search(own, start) if found is None else found)]
     place = np.array(order)
     contradicted = float(np.triu(wins[np.ix_(place, place)].T, 1).sum())
     return KemenyOrder(tuple(order), contradicted, exact)
@@ -128,8 +128,13 @@ def _solve(wins: Array) -> tuple[NDArray[np.intp] | None, bool]:
     return np.argsort(-before.sum(axis=1), kind="stable"), found.status == 0
 
 
-def _move(wins: Array, order: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Move single models to the place that suits them best until nothing is gained."""
+def local_search(wins: Array, order: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Move single models to the place that suits them best until nothing is gained.
+
+    Args:
+        wins: as of `pairwise_wins`.
+        order: numbers of the models to begin with, the best first.
+    """
     current = list(map(int, order))
     improved = True
     while improved:

@@ -14,14 +14,11 @@ from predictor.fitting.identifiability import condition_number, open_parameters,
 from predictor.fitting.least_squares import HUBER, BatchFit, Status, huber_loss
 from predictor.fitting.problem import LawProblem
 from predictor.fitting.reach import Reach, reach
+from predictor.fitting.starts import choose_starts
 from predictor.laws.law import Law
 
 Array = NDArray[np.float64]
 
-# Points of the usual ranges among which the starts are chosen, for each start that is kept.
-_CANDIDATES = 24
-# Starts closer than this to a better one, in half-widths of the usual ranges, would only find the same.
-_APART = 0.5
 _SCOUTING = 25
 _LAST = 1e-15
 # A difference in the objective, half a squared standard deviation, that no data could tell.
@@ -175,21 +172,11 @@ def fit_law(
             are not positive, or an error is not positive.
     """
     problem, groups = _state(law, inputs, observed, sigma, huber, run)
-    size = len(law.parameters)
     start = choose_starts(problem, starts)
     if start.shape[0] == 0:
-        return _summarise(problem, None, sigma is not None, groups)
+        return _nothing(problem, 0, groups)
     if sigma is None:
-        # The residuals of the best start set the noise level, then those of the fit, until they agree.
-        floor = 1e-6 * max(1.0, float(np.median(np.abs(problem.values))))
-        noise = _noise(problem.residual(start[0]), size, floor)
-        for _ in range(3):
-            fit = problem.with_sigma(noise).solve(start, iterations=_SCOUTING, tolerance=1e-6)
-            start, before = fit.coordinates, noise
-            noise = _noise(problem.residual(start[int(np.argmin(fit.cost))]), size, floor)
-            if abs(np.log(noise / before)) < 0.05:
-                break
-        problem = problem.with_sigma(noise)
+        problem, start = _with_noise(problem, start)
     fit = problem.solve(start)
     # The best goes on in all coordinates together, to where rounding ends it.
     best = int(np.argmin(fit.cost))
@@ -200,41 +187,21 @@ def fit_law(
     return _summarise(problem, fit, sigma is not None, groups)
 
 
-def choose_starts(problem: LawProblem, count: int) -> Array:
-    """Choose starting coordinates, shape (at most `count`, parameters), the best first.
+def _with_noise(problem: LawProblem, start: Array) -> tuple[LawProblem, Array]:
+    """Find the noise where no errors are stated: by the residuals of the best start, then of the fit till they agree.
 
-    A Sobol sequence over the usual ranges gives the nonlinear parameters, the linear ones are solved for; of these
-    points the best that are not close to a better one are kept.
+    Returns:
+        the problem with that noise, and starts that have come nearer.
     """
-    # Imported here: forecasts use the batch solver alone, and a query should start without scipy.stats.
-    from scipy.stats import qmc
-
-    law = problem.law
-    low, high = problem.prior_range
-    free = [i for i, one in enumerate(law.parameters) if not one.linear]
-    tries = 2 ** int(np.ceil(np.log2(_CANDIDATES * count))) if free else 1
-    points = np.tile((low + high) / 2, (tries, 1))
-    if free:
-        points[:, free] = low[free] + qmc.Sobol(len(free), seed=0).random(tries) * (high - low)[free]
-    if law.linear_names:
-        shape = (tries, problem.values.size)
-        bounds = np.broadcast_to(problem.lower, points.shape), np.broadcast_to(problem.upper, points.shape)
-        seen = np.broadcast_to(problem.values, shape)
-        points = np.clip(problem.elimination(seen, np.ones(shape), *bounds).start(points), *bounds)
-    gap = (problem.predict(points) - problem.values) / problem.sigma
-    # An absolute loss: before the noise is known, no residual may outweigh all others.
-    cost = np.abs(gap).sum(axis=1)
-    order = np.argsort(np.where(np.isfinite(cost), cost, np.inf), kind="stable")
-    kept: list[int] = []
-    width = np.maximum((high - low) / 2, 1e-12)
-    compared = free or list(range(len(law.parameters)))
-    for i in order[np.isfinite(cost[order])]:
-        distances = [np.max(np.abs(points[i] - points[j])[compared] / width[compared]) for j in kept]
-        if not distances or min(distances) > _APART:
-            kept.append(int(i))
-        if len(kept) == count:
+    size, floor = len(problem.law.parameters), 1e-6 * max(1.0, float(np.median(np.abs(problem.values))))
+    noise = _noise(problem.residual(start[0]), size, floor)
+    for _ in range(3):
+        fit = problem.with_sigma(noise).solve(start, iterations=_SCOUTING, tolerance=1e-6)
+        start, before = fit.coordinates, noise
+        noise = _noise(problem.residual(start[int(np.argmin(fit.cost))]), size, floor)
+        if abs(np.log(noise / before)) < 0.05:
             break
-    return points[kept]
+    return problem.with_sigma(noise), start
 
 
 def _state(
@@ -298,61 +265,75 @@ def _scale(residual: Array, size: int, huber: float | None) -> tuple[float, floa
     return correction**2 * spread / inside**2, correction * spread / inside
 
 
-def _summarise(problem: LawProblem, fit: BatchFit | None, stated: bool, run: NDArray[np.intp]) -> LawFit:
-    law, number = problem.law, int(problem.values.size)
-    names, size = law.parameter_names, len(law.parameters)
-    best = 0 if fit is None else int(np.argmin(fit.cost))
-    status: Status = "failed" if fit is None else fit.status(best)
-    if fit is None or status == "failed":
-        nothing = dict.fromkeys(names, np.nan)
-        return LawFit(
-            law=law,
-            status="failed",
-            parameters=nothing,
-            intervals=dict.fromkeys(names, (np.nan, np.nan)),
-            residual_sd=np.nan,
-            observations=number,
-            agreement=0.0,
-            starts=0 if fit is None else fit.cost.size,
-            undetermined=names,
-            at_bounds=(),
-            condition=np.inf,
-            covariance=np.full((size, size), np.nan),
-            objective=np.inf,
-            warnings=("no start gave a finite value: check the units of the inputs",),
-            coordinates=np.full(size, np.nan),
-            problem=problem,
-            scale=np.nan,
-            freedom=0,
-            run=run,
-        )
+def _nothing(problem: LawProblem, starts: int, run: NDArray[np.intp]) -> LawFit:
+    """Say that no start gave a finite value."""
+    names, size = problem.law.parameter_names, len(problem.law.parameters)
+    return LawFit(
+        law=problem.law,
+        status="failed",
+        parameters=dict.fromkeys(names, np.nan),
+        intervals=dict.fromkeys(names, (np.nan, np.nan)),
+        residual_sd=np.nan,
+        observations=int(problem.values.size),
+        agreement=0.0,
+        starts=starts,
+        undetermined=names,
+        at_bounds=(),
+        condition=np.inf,
+        covariance=np.full((size, size), np.nan),
+        objective=np.inf,
+        warnings=("no start gave a finite value: check the units of the inputs",),
+        coordinates=np.full(size, np.nan),
+        problem=problem,
+        scale=np.nan,
+        freedom=0,
+        run=run,
+    )
+
+
+def _summarise(problem: LawProblem, fit: BatchFit, stated: bool, run: NDArray[np.intp]) -> LawFit:
+    """Say what the best of a law's starts found, and how well the data determine it.
+
+    Args:
+        problem: what was minimised.
+        fit: the solutions from all starts.
+        stated: whether the errors of the observations were stated.
+        run: number of the run of each observation, shape (observations,).
+    """
+    best = int(np.argmin(fit.cost))
+    status = fit.status(best)
+    if status == "failed":
+        return _nothing(problem, fit.cost.size, run)
+    law, names, size = problem.law, problem.law.parameter_names, len(problem.law.parameters)
     theta = fit.coordinates[best]
     residual = problem.residual(theta)
     jacobian = problem.jacobian(theta) / problem.sigma[:, None]
-    freedom = max(number - size, 0)
+    freedom = max(int(problem.values.size) - size, 0)
     factor, scale = _scale(residual / problem.sigma, size, problem.huber)
     if stated:
         # Errors that were stated are believed, except where the residuals exceed them.
         factor, scale = (max(1.0, np.nan_to_num(one, nan=1.0)) for one in (factor, scale))
-    covariance = np.nan_to_num(factor, nan=np.inf) * _inverse_information(jacobian) if stated or freedom else None
-    if covariance is None:
-        covariance = np.diag(np.full(size, np.inf))
-    widths = central_quantile(0.95, freedom) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+    known = stated or freedom > 0
+    covariance = np.diag(np.full(size, np.inf))
+    if known:
+        covariance = np.nan_to_num(factor, nan=np.inf) * _inverse_information(jacobian)
     lower, upper = problem.lower, problem.upper
-    found = law.outside(theta)
-    near = fit.cost <= fit.cost[best] * 1.001 + _NO_MATTER
-    threshold = np.inf if not freedom and not stated else 0.5 * 1.96**2 * scale
-    equal = fit.coordinates[fit.cost <= fit.cost[best] + threshold]
     bound = tuple(name for i, name in enumerate(names) if theta[i] <= lower[i] + 1e-9 or theta[i] >= upper[i] - 1e-9)
-    opened = names if not freedom and not stated else open_parameters(problem, jacobian, widths, equal, theta)
-    agreement = float(np.mean(near))
+    opened = names
+    if known:
+        # Other starts whose solutions a 95 % interval of one parameter would not tell from the best.
+        equal = fit.coordinates[fit.cost <= fit.cost[best] + 0.5 * 1.96**2 * scale]
+        widths = central_quantile(0.95, freedom) * np.sqrt(np.maximum(np.diag(covariance), 0.0))
+        opened = open_parameters(problem, jacobian, widths, equal, theta)
+    found = law.outside(theta)
+    agreement = float(np.mean(fit.cost <= fit.cost[best] * 1.001 + _NO_MATTER))
     result = LawFit(
         law=law,
         status=status,
         parameters={name: float(found[i]) for i, name in enumerate(names)},
         intervals={},
         residual_sd=float(np.median(np.abs(residual)) * 1.4826),
-        observations=number,
+        observations=int(problem.values.size),
         agreement=agreement,
         starts=int(fit.cost.size),
         undetermined=opened,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -251,21 +251,32 @@ def fit_forecaster(
             fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
     history = backtest(panel, methods)
     accepted = np.array([[i not in refusals[name] for name in methods] for i in range(len(panel.series))])
+    combination = Combination.of(history, tuple(methods), accepted)
+    asked_for = {"seed": seed, "resamples": resamples, "method": method}
+    notes = [*results.notes, *([note] if note else []), *_left_out(other)]
+    record = _record(results, panel, fitted, asked_for, notes)
+    return Forecaster(panel, tuple(rows), fitted, refusals, history, combination, record)
+
+
+def _record(
+    results: Results,
+    panel: Panel,
+    fitted: Mapping[str, tuple[NDArray[np.intp], Fitted]],
+    asked_for: Mapping[str, Any],
+    notes: list[str],
+) -> dict[str, Any]:
+    """Say how a forecaster was made."""
     shifts = [one for _, fit in fitted.values() if isinstance(fit, FittedFamilies) for one in fit.shifts]
-    record = {
+    return {
         "version": __version__,
-        "seed": seed,
-        "resamples": resamples,
-        "method": method,
+        **asked_for,
         "inputs": results.inputs,
         "runs": sorted(panel.runs),
         "observations": int(panel.params.size),
         "largest_run_flops": float(panel.flops.max()),
         "families": [one.to_json() for one in shifts],
-        "notes": [*results.notes, *([note] if note else []), *_left_out(other), *_shifted(shifts, chosen)],
+        "notes": [*notes, *_shifted(shifts, panel.family)],
     }
-    combination = Combination.of(history, tuple(methods), accepted)
-    return Forecaster(panel, tuple(rows), fitted, refusals, history, combination, record)
 
 
 def forecast(results: Results, params: float, tokens: float, **options: Any) -> Forecast:

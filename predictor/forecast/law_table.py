@@ -43,23 +43,14 @@ def fit_law_to_results(
         InputError: the law reads what a results table does not hold.
         ForecastError: nothing can be fitted. What is too little to determine the law is told by the fit.
     """
-    reads = set(law.input_names)
-    if unread := reads - _HELD:
+    if unread := set(law.input_names) - _HELD:
         raise InputError(
             f"{law.name} reads {', '.join(sorted(unread))}, which a results table does not hold",
             "fit it in Python with predictor.fitting.fit_law",
         )
     chosen, _ = choose_family(results, family)
     rows = results.evals[(results.evals["family"] == chosen) & (results.evals["tokens"] > 0)]
-    scores = _scores(rows, results, task, metric)
-    inputs = complete_inputs({"params": scores["params"].to_numpy(float), "tokens": scores["tokens"].to_numpy(float)})
-    if "chance" in reads:
-        chance = results.task(task).chance
-        inputs["chance"] = np.full(len(scores), chance or 0.0)
-    if "loss" in reads:
-        losses = _scores(rows, results, loss or task, None if loss else _own_loss(rows, task))
-        joined = scores.merge(losses[["run", "tokens", "value"]], on=["run", "tokens"], suffixes=("", "_loss"))
-        scores, inputs = joined, {"loss": joined["value_loss"].to_numpy(float)}
+    scores, inputs = _observations(law, results, rows, task, metric, loss)
     value = scores["value"].to_numpy(float)
     if law.gives == "error":
         value = 1.0 - value
@@ -72,10 +63,27 @@ def fit_law_to_results(
         raise ForecastError(
             f"{task} of family {chosen} has no observation with all that {law.name} reads", "score more runs"
         )
-    fit = fit_law(law, {name: inputs[name] for name in reads}, value, run=scores["run"].to_numpy(str))
+    fit = fit_law(law, inputs, value, run=scores["run"].to_numpy(str))
     if fit.status == "failed":
         raise ForecastError(f"{law.name} has no finite value on {task} of family {chosen}", "check the table's numbers")
     return fit
+
+
+def _observations(
+    law: Law, results: Results, rows: pd.DataFrame, task: str, metric: str | None, loss: str | None
+) -> tuple[pd.DataFrame, dict[str, Array]]:
+    """Give a task's scores as `_scores` does, and the inputs that the law reads beside them."""
+    scores = _scores(rows, results, task, metric)
+    reads = set(law.input_names)
+    chance = (results.task(task).chance or 0.0) if "chance" in reads else 0.0
+    if "loss" in reads:
+        losses = _scores(rows, results, loss or task, None if loss else _own_loss(rows, task))
+        scores = scores.merge(losses[["run", "tokens", "value"]], on=["run", "tokens"], suffixes=("", "_loss"))
+    inputs = complete_inputs({"params": scores["params"].to_numpy(float), "tokens": scores["tokens"].to_numpy(float)})
+    inputs["chance"] = np.full(len(scores), chance)
+    if "loss" in reads:
+        inputs["loss"] = scores["value_loss"].to_numpy(float)
+    return scores, {name: inputs[name] for name in reads}
 
 
 def _scores(rows: pd.DataFrame, results: Results, task: str, metric: str | None) -> pd.DataFrame:

@@ -115,7 +115,7 @@ def solve_for(law: Law, parameters: Parameters, find: str, value: float, given: 
         law.evaluate(parameters, complete_inputs({**given, find: 1.0}))
     if find not in law.input_names and find not in ("params", "tokens"):
         raise InputError(f"{law.name} does not read {find}", f"solve it for {', '.join(law.input_names)}")
-    closed = _CLOSED.get((law.name, find))
+    closed = CLOSED_FORMS.get((law.name, find))
     if closed is not None:
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
             # numpy's floats: those of Python make complex powers and raise where these give nan and inf.
@@ -297,8 +297,7 @@ def _first_root(gap: Callable[[Array], Array], low: float, high: float) -> float
 
 Closed = Callable[[Parameters, np.float64, Mapping[str, float]], float]
 
-# Solved by hand; whatever comes out not finite or not positive is out of reach and left to the search to explain.
-_CLOSED: dict[tuple[str, str], Closed] = {
+CLOSED_FORMS: dict[tuple[str, str], Closed] = {
     ("chinchilla", "tokens"): lambda p, y, x: (
         (p["B"] / (y - p["E"] - p["A"] * x["params"] ** -p["alpha"])) ** (1 / p["beta"])
     ),
@@ -311,3 +310,4 @@ _CLOSED: dict[tuple[str, str], Closed] = {
     ),
     ("accuracy_from_loss", "loss"): lambda p, y, x: p["L0"] + np.log(p["a"] / (y - p["b"]) - 1) / p["k"],
 }
+"""(law, unknown) -> its value, solved by hand; what is not finite and positive is left to the search to explain."""

@@ -162,19 +162,69 @@ def build_report(
         laws: of the held-out losses, from `fit_loss_laws`.
         record: whole forecasts of held-out runs, from `predictor.forecast.track_record`: how often intervals held.
     """
-    items = clusters or {}
-    coverage = list_coverage(record) if record is not None else None
     forecast = forecaster.predict(params, tokens)
-    curves = forecaster.curves(params, tokens)
     history = with_combination(forecaster)
     hold_outs = list_hold_outs(history)
-    runs = list_runs(forecaster)
+    benchmarks, order = _benchmarks(forecaster, forecast, clusters or {}, errors_by_series(history, hold_outs))
+    firm, unsure = rows_by_trust(forecaster, forecast)
+    backtest = [
+        (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
+        for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
+    ]
+    ratio = forecast.target.flops / float(forecaster.panel.flops.max())
+    coverage = list_coverage(record) if record is not None else None
+    seldom = warn_of_coverage(coverage, ratio) if coverage is not None else None
+    tally = Counter(one.grade for one in forecast.forecasts)
+    return Report(
+        forecast=forecast,
+        ratio=ratio,
+        firm=tuple(one for one in benchmarks if one.firm),
+        unsure=tuple(one for one in benchmarks if not one.firm),
+        grades={letter: tally[letter] for letter in grade_letters()},
+        reasons=_reasons(forecast),
+        runs=tuple(list_runs(forecaster)),
+        hold_outs=tuple(hold_outs),
+        backtest=tuple((heading, errors) for heading, errors in backtest if errors),
+        common=_common(forecast),
+        warnings=(*list_warnings(forecaster, forecast), *([seldom] if seldom else [])),
+        tested=_tested(forecaster, history, set(firm)),
+        factors=FACTORS,
+        what_if=[
+            [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
+        ],
+        laws=None if laws is None else tuple(laws),
+        coverage=coverage,
+        # One band alone shows nothing that the table does not.
+        covered=coverage_figure(coverage[:-1]) if coverage is not None and len(coverage) > 2 else None,
+        command=command,
+        panel=forecaster.panel,
+        history=history,
+    )
+
+
+def _benchmarks(
+    forecaster: Forecaster,
+    forecast: Forecast,
+    items: Mapping[str, ClusterAnalysis],
+    errors_of: Mapping[int, list[Errors]],
+) -> tuple[list[Benchmark], list[int]]:
+    """Collect what belongs to each benchmark.
+
+    Args:
+        forecaster: what the forecast was made with.
+        forecast: the forecast.
+        items: task -> the clusters of its items.
+        errors_of: number of a series -> errors of each method on it.
+
+    Returns:
+        the benchmarks in the order of the page, and where each stands in the forecast.
+    """
+    curves = forecaster.curves(forecast.target.params, forecast.target.tokens)
     order = sorted(range(len(curves)), key=lambda i: _place(forecast.forecasts[i]))
-    by_series = errors_by_series(history, hold_outs)
     benchmarks = []
     for position, index in enumerate(order):
         one, row = forecast.forecasts[index], forecaster.rows[index]
-        errors = by_series.get(row, [])
+        errors = errors_of.get(row, [])
         benchmarks.append(
             Benchmark(
                 anchor=f"benchmark-{position + 1}",
@@ -192,40 +242,7 @@ def build_report(
                 clusters_caption=_clusters_caption(items[one.task]) if one.task in items else "",
             )
         )
-    firm, unsure = rows_by_trust(forecaster, forecast)
-    backtest = [
-        (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
-        for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
-    ]
-    ratio = forecast.target.flops / float(forecaster.panel.flops.max())
-    seldom = warn_of_coverage(coverage, ratio) if coverage is not None else None
-    warnings = [*list_warnings(forecaster, forecast), *([seldom] if seldom else [])]
-    tally = Counter(one.grade for one in forecast.forecasts)
-    return Report(
-        forecast=forecast,
-        ratio=ratio,
-        firm=tuple(one for one in benchmarks if one.firm),
-        unsure=tuple(one for one in benchmarks if not one.firm),
-        grades={letter: tally[letter] for letter in grade_letters()},
-        reasons=_reasons(forecast),
-        runs=tuple(runs),
-        hold_outs=tuple(hold_outs),
-        backtest=tuple((heading, errors) for heading, errors in backtest if errors),
-        common=_common(forecast),
-        warnings=tuple(warnings),
-        tested=_tested(forecaster, history, set(firm)),
-        factors=FACTORS,
-        what_if=[
-            [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
-        ],
-        laws=None if laws is None else tuple(laws),
-        coverage=coverage,
-        # One band alone shows nothing that the table does not.
-        covered=coverage_figure(coverage[:-1]) if coverage is not None and len(coverage) > 2 else None,
-        command=command,
-        panel=forecaster.panel,
-        history=history,
-    )
+    return benchmarks, order
 
 
 def _tested(forecaster: Forecaster, history: pd.DataFrame, firm: set[int]) -> dict[str, Any] | None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import uuid
 from pathlib import Path, PurePosixPath, PureWindowsPath
 
@@ -54,7 +55,7 @@ def replace_whole(path: Path, content: bytes, temporary: Path, *, lasting: bool 
     """Write a file under a temporary name in the same folder, and rename it once all is written.
 
     Args:
-        path: the file; one that is there is replaced.
+        path: the file; one that is there is replaced, and keeps its permissions.
         content: all of it.
         temporary: a name that nobody else uses; nothing is left under it.
         lasting: have the content on the disk before it gets its name: after a loss of power the name leads to all of it
@@ -69,6 +70,9 @@ def replace_whole(path: Path, content: bytes, temporary: Path, *, lasting: bool 
             file.flush()
             if lasting:
                 os.fsync(file.fileno())
+        # Who may read a file is for its owner to say, also of what replaces it.
+        with contextlib.suppress(FileNotFoundError):
+            shutil.copymode(path, temporary)
         temporary.replace(path)
     except OSError:
         with contextlib.suppress(OSError):

@@ -13,7 +13,7 @@ import pandas as pd
 from predictor.errors import InputError
 from predictor.results.lighteval import read_lighteval
 from predictor.results.readers import LOSS_PREFIX, read_table, sha256_of
-from predictor.results.schema import is_share, validate
+from predictor.results.schema import is_share, require, validate
 from predictor.results.store import Store
 
 _NEEDED = ("task", "metric", "value")
@@ -64,14 +64,7 @@ def import_table(path: str | Path, store: str | Path, origin: Origin = Origin())
     """
     path = Path(path)
     frame = read_table(path)
-    missing = [name for name in _NEEDED if name not in frame.columns]
-    if missing:
-        raise InputError(
-            f"{path} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
-            f"a table needs {', '.join(_NEEDED)}; it has {', '.join(map(str, frame.columns)) or 'no columns'}",
-        )
-    if frame.empty:
-        raise InputError(f"{path} has no rows", "write at least one score")
+    require(frame, _NEEDED, str(path))
     return _keep(frame, path, store, origin, "table")
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import pandas as pd
@@ -46,6 +46,27 @@ def is_share(metric: str) -> bool:
     return metric in SHARE_METRICS or metric.startswith(("pass@", "exact_match", "acc"))
 
 
+def require(frame: pd.DataFrame, columns: Sequence[str], source: str) -> None:
+    """See that a table has columns and at least one row.
+
+    Args:
+        frame: the table.
+        columns: what it needs.
+        source: what to call it in errors, as its path.
+
+    Raises:
+        InputError: a column is missing, or there is no row.
+    """
+    missing = [name for name in columns if name not in frame.columns]
+    if missing:
+        raise InputError(
+            f"{source} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
+            f"a table needs {', '.join(columns)}; it has {', '.join(map(str, frame.columns)) or 'no columns'}",
+        )
+    if frame.empty:
+        raise InputError(f"{source} has no rows", "write at least one score")
+
+
 def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
     """Bring a table into the schema; further columns are kept behind the known ones.
 
@@ -60,14 +81,7 @@ def validate(frame: pd.DataFrame, source: str) -> pd.DataFrame:
         InputError: a required column is missing, a column has the wrong type, a number is impossible, or nothing is
         left.
     """
-    missing = [name for name in REQUIRED if name not in frame.columns]
-    if missing:
-        raise InputError(
-            f"{source} lacks the column{'s' if len(missing) > 1 else ''} {', '.join(missing)}",
-            f"a results table needs {', '.join(REQUIRED)}; it has {', '.join(map(str, frame.columns)) or 'no columns'}",
-        )
-    if frame.empty:
-        raise InputError(f"{source} has no rows", "write at least one (run, checkpoint, task, metric) row")
+    require(frame, REQUIRED, source)
     table = frame.copy()
     if "family" not in table.columns:
         table["family"] = "default"

@@ -95,7 +95,9 @@ class TokenGate:
         response: Response
         if self._fits(request.query_params.get("token", "")):
             # Out of the address line, where it would be copied and logged.
-            response = RedirectResponse(str(request.url.path), status_code=303, headers={"Cache-Control": "no-store"})
+            # One slash: a path that begins with two would lead to another server.
+            path = "/" + request.url.path.lstrip("/")
+            response = RedirectResponse(path, status_code=303, headers={"Cache-Control": "no-store"})
             response.set_cookie(COOKIE, self.token, httponly=True, samesite="strict")
         else:
             response = PlainTextResponse("A token is needed; it was printed when the server started.\n", 401)

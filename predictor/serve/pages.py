@@ -9,9 +9,10 @@ from typing import Any
 import pandas as pd
 
 from predictor.errors import UnknownNameError
+from predictor.forecast import Forecast
 from predictor.quantity import parse_quantity
 from predictor.report.figures import benchmark_figure, runs_figure
-from predictor.report.wording import interval, percent
+from predictor.report.wording import NOT_FORECASTABLE, interval, percent
 from predictor.results.readers import LOSS_PREFIX
 from predictor.serve.snapshot import Snapshot, Source
 
@@ -126,20 +127,35 @@ def forecast_page(source: Source, asked: Mapping[str, str]) -> dict[str, Any]:
     found = source.answer(family, params, tokens)
     if found is None:
         return {**content, "working": True}
-    forecast = found.forecast
-    curves = source.curves(family, params, tokens) if asked.get("task") else None
     task = asked.get("task", "")
-    names = [one.task for one in forecast.forecasts]
+    names = [one.task for one in found.forecast.forecasts]
     if task and task not in names:
         raise UnknownNameError("benchmark", task, names, f"what can be forecast of {family}")
-    lines = [
+    curves = source.curves(family, params, tokens) if task else None
+    figures = {}
+    if curves is not None:
+        place = names.index(task)
+        one, target = found.forecast.forecasts[place], found.forecast.target
+        figures["forecast"] = benchmark_figure(found.panel, found.rows[place], one, curves[place], target)
+    answer = {
+        "lines": _forecast_lines(found.forecast, task),
+        "target": found.forecast.target,
+        "ratio": found.forecast.record["compute_ratio"],
+    }
+    working = bool(task) and curves is None
+    return {**content, "answer": answer, "figures": figures, "task": task, "working": working}
+
+
+def _forecast_lines(forecast: Forecast, task: str) -> list[dict[str, Any]]:
+    """Give a line of the table for each benchmark, the best grades first; of one task alone where it is named."""
+    return [
         {
             "task": one.task,
             "shots": one.num_fewshot,
             "metric": one.metric,
             "grade": one.grade,
             "why": one.why,
-            "firm": one.grade != "F",
+            "firm": one.grade != NOT_FORECASTABLE,
             "median": percent(one.median),
             "eighty": interval(one.intervals["80"]),
             "ninety_five": interval(one.intervals["95"]),
@@ -148,14 +164,6 @@ def forecast_page(source: Source, asked: Mapping[str, str]) -> dict[str, Any]:
         for one in sorted(forecast.forecasts, key=lambda one: (one.grade, one.task))
         if not task or one.task == task
     ]
-    figures = {}
-    if task and curves is not None:
-        place = names.index(task)
-        curve, row = curves[place], found.rows[place]
-        figures["forecast"] = benchmark_figure(found.panel, row, forecast.forecasts[place], curve, forecast.target)
-    working = bool(task) and curves is None
-    answer = {"lines": lines, "target": forecast.target, "ratio": forecast.record["compute_ratio"]}
-    return {**content, "answer": answer, "figures": figures, "task": task, "working": working}
 
 
 def _cell(column: str, value: float) -> str:

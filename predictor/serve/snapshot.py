@@ -216,6 +216,9 @@ def _read(path: Path) -> Snapshot:
     evals = results.evals
     is_loss = evals["task"].str.startswith(LOSS_PREFIX) & evals["metric"].isin(("nll", "bpb"))
     scores = evals[is_loss | evals["metric"].eq(evals["task"].map(headline))].reset_index(drop=True)
+    # Families may call runs alike, as by their size: such a run is named with its family.
+    alike = scores.groupby("run")["family"].transform("nunique") > 1
+    scores["run"] = scores["run"].where(~alike, scores["family"] + "/" + scores["run"])
     groups = scores.groupby(["family", "run"], sort=True)
     runs = groups.agg(
         params=("params", "first"),

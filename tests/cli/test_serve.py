@@ -8,7 +8,7 @@ from urllib.request import urlopen
 
 import pytest
 
-from predictor.cli.serve import _listen
+from predictor.cli.serve import listen
 
 
 @pytest.mark.parametrize("ending", [signal.SIGINT, signal.SIGTERM])
@@ -36,5 +36,5 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder, tmp_path):
 
 def test_answers_are_sent_at_once():
     # asyncio turns Nagle's algorithm off for sockets that say that they are TCP.
-    with _listen("127.0.0.1", 0) as sock:
+    with listen("127.0.0.1", 0) as sock:
         assert sock.proto == socket.IPPROTO_TCP

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictor.decisions import plan, plan_first
-from predictor.decisions.belief import Belief, Scale, _kernel
+from predictor.decisions.belief import Belief, Scale, kernel_of
 from predictor.decisions.design import Limits, choose_runs, variance_after
 from predictor.decisions.planning import believe_panel, believe_published
 from predictor.errors import ForecastError, InputError, UnknownNameError
@@ -57,7 +57,7 @@ def test_the_design_comes_close_to_the_best_of_all(seed):
 
 def test_what_a_law_leaves_out_is_known_where_it_was_seen():
     places = Scale(np.array([1e9, 1e9, 1e11]), np.array([2e10, 2e10, 2e12]))
-    kernel = _kernel(places)
+    kernel = kernel_of(places)
     assert kernel[0, 1] == pytest.approx(1)
     assert kernel[0, 2] < 0.1
     assert np.linalg.eigvalsh(kernel).min() > -1e-12

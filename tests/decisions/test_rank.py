@@ -7,7 +7,7 @@ import pytest
 from scipy.stats import kendalltau, spearmanr
 
 from predictor.decisions import rank
-from predictor.decisions.kemeny import _move, borda, kemeny, pairwise_wins
+from predictor.decisions.kemeny import borda, kemeny, local_search, pairwise_wins
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.results import read_results
 
@@ -31,7 +31,7 @@ def test_kemenys_order_is_the_best_of_all_orders(seed):
 
 def test_local_search_ends_where_no_single_move_helps():
     wins = pairwise_wins(np.random.default_rng(3).random((7, 9)))
-    order = _move(wins, np.arange(7))
+    order = local_search(wins, np.arange(7))
     assert sum(wins[b, a] for a, b in itertools.combinations(order, 2)) <= 1.05 * least_contradicted(wins)
 
 

@@ -58,3 +58,12 @@ def test_threads_that_write_one_file_at_once_leave_the_whole_of_one(tmp_path):
         list(threads.map(lambda text: write_text_atomically(path, text), texts * 4))
     assert path.read_text() in texts
     assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_file_that_is_replaced_keeps_its_permissions(tmp_path):
+    path = tmp_path / "report.html"
+    write_text_atomically(path, "old")
+    path.chmod(0o600)
+    write_text_atomically(path, "new")
+    assert path.read_text() == "new"
+    assert path.stat().st_mode & 0o777 == 0o600

@@ -8,7 +8,7 @@ from starlette.testclient import TestClient
 
 from predictor.forecast import forecast
 from predictor.results import read_results
-from predictor.serve import make_app
+from predictor.serve import Source, make_app
 
 
 def ask(client, address):
@@ -107,6 +107,30 @@ def test_the_token_in_the_address_becomes_a_cookie(source):
     assert answer.headers["location"] == "/"
     assert "HttpOnly" in answer.headers["set-cookie"]
     assert closed.get("/").status_code == 200
+
+
+def test_the_token_leads_to_no_other_server(source):
+    closed = TestClient(make_app(source, "s3cret"), base_url="http://10.0.0.1", follow_redirects=False)
+    answer = closed.get("http://10.0.0.1//elsewhere.example/?token=s3cret")
+    assert (answer.status_code, answer.headers["location"]) == (303, "/elsewhere.example/")
+
+
+def test_runs_of_one_name_in_two_families_have_a_page_each(ladder_folder):
+    evals = pd.read_parquet(ladder_folder / "evals.parquet")
+    other = evals.assign(family="other", value=evals["value"] / 2)
+    pd.concat([evals, other]).to_parquet(ladder_folder / "evals.parquet")
+    started = Source(ladder_folder)
+    started.start()
+    try:
+        client = TestClient(make_app(started), base_url="http://127.0.0.1")
+        (family,) = evals["family"].unique()
+        for name, factor in ((family, 1), ("other", 0.5)):
+            page = client.get(f"/runs/{name}/run-2e%2B08").text
+            score = evals[(evals["run"] == "run-2e+08") & (evals["task"] == "easy")]["value"].iloc[0] * factor
+            assert f"{100 * score:.1f}" in page
+        assert client.get("/").text.count('<a href="/runs/') == 2 * evals["run"].nunique()
+    finally:
+        started.close()
 
 
 def test_new_scores_appear_and_a_damaged_table_leaves_the_last_ones(client, source, ladder_folder):

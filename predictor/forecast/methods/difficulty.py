@@ -1,7 +1,7 @@
 """Through the items: what they say of ability, or of the clusters that extrapolate (see `predictor.difficulty.route`).
 
-Unlike the other methods it needs more than the panel holds, so it is made for one
-table of results: `Difficulty.of(results)`.
+Unlike the other methods it needs more than the panel holds, so it is made for one table of results:
+`Difficulty.of(results)`.
 """
 
 from __future__ import annotations

@@ -10,7 +10,7 @@ import numpy as np
 
 from predictor.fitting.units import geometric_mean
 from predictor.forecast.methods.method import Array, Resampling
-from predictor.forecast.methods.two_step import LossLaws, fit_losses, most_complete
+from predictor.forecast.methods.two_step import LossLaws, fit_best_heldout
 from predictor.forecast.panel import Panel
 
 # Exponents and the share of the size term that are tried; the scores of all benchmarks together say which hold.
@@ -90,13 +90,7 @@ class HeldoutScale:
     @classmethod
     def of(cls, panel: Panel, resampling: Resampling) -> HeldoutScale:
         """Fit the laws of the complete held-out losses and take the one that misfits least."""
-        rows = most_complete(panel)
-        point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
-        best = int(np.argmin(point.law.misfit))
-        losses = point.only(best)
-        if resampling.resamples:
-            chosen = int(rows[best])
-            losses = fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
+        losses = fit_best_heldout(panel, resampling)[1]
         pairs = zip(panel.params, panel.tokens, strict=True)
         raw = np.array([-losses.predict(size, length)[0, 0] for size, length in pairs])
         centre, spread = float(raw.mean()), max(float(raw.std()), 1e-9)

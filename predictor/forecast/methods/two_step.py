@@ -176,12 +176,7 @@ class TwoStepHeldoutLoss:
 
     def fit(self, panel: Panel, resampling: Resampling) -> FittedTwoStep:
         """Fit the laws of the complete held-out losses, choose the one that misfits least, link all series to it."""
-        rows = most_complete(panel)
-        point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
-        best = int(np.argmin(point.law.misfit))
-        chosen, losses = int(rows[best]), point.only(best)
-        if resampling.resamples:
-            losses = fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
+        chosen, losses = fit_best_heldout(panel, resampling)
         loss = np.broadcast_to(panel.heldout_loss[chosen], panel.score.shape)
         links = fit_links(panel, loss, resampling, self.name)
         return FittedTwoStep(losses, links, np.zeros(len(panel.series), dtype=np.intp))
@@ -191,3 +186,14 @@ def most_complete(panel: Panel) -> NDArray[np.intp]:
     """Number the held-out losses that were scored on the most checkpoints."""
     scored = np.isfinite(panel.heldout_loss).sum(axis=1)
     return np.flatnonzero((scored == scored.max(initial=0)) & (scored > 0))
+
+
+def fit_best_heldout(panel: Panel, resampling: Resampling) -> tuple[int, LossLaws]:
+    """Fit the laws of the complete held-out losses; give the number of the one that misfits least, and its law."""
+    rows = most_complete(panel)
+    point = fit_losses(panel, panel.heldout_loss[rows], [panel.heldout[i] for i in rows], Resampling(0, 0))
+    best = int(np.argmin(point.law.misfit))
+    chosen = int(rows[best])
+    if not resampling.resamples:
+        return chosen, point.only(best)
+    return chosen, fit_losses(panel, panel.heldout_loss[[chosen]], [panel.heldout[chosen]], resampling)
