@@ -252,35 +252,34 @@ def several_checkpoints(
     from loading the first model to the last answer, with an empty cache of trees.
     """
     # Processor time of the scoring thread alone: the next weights are read meanwhile, and are no forward pass.
-    of_passes = time.thread_time if clock is time.process_time else clock
+    own_clock = time.thread_time if clock is time.process_time else clock
     requests = [request for task in tasks for item in task.items for request in item]
     asked = instances(requests)
     forward = 0.0
-
-    def timed_pass(lm: TreeLM) -> None:
-        nonlocal forward
+    with tempfile.TemporaryDirectory() as trees:
+        begin, own_begin = clock(), own_clock()
+        lm = TreeLM(pretrained=str(folders[0]), device=device, dtype=dtype, trees=TreeCache(Path(trees)))
+        first = own_clock() - own_begin
         score = lm.forward.score
 
         def watched(tree: Any) -> list[tuple[float, bool]]:
             nonlocal forward
-            begin = of_passes()
+            before = own_clock()
             answers = score(tree)
-            forward += of_passes() - begin
+            forward += own_clock() - before
             return answers
 
         lm.forward.score = watched  # type: ignore[method-assign]
-
-    with tempfile.TemporaryDirectory() as trees:
-        begin = clock()
-        lm = TreeLM(pretrained=str(folders[0]), device=device, dtype=dtype, trees=TreeCache(Path(trees)))
-        timed_pass(lm)
         for number in range(count):
             if number:
                 assert lm.load_weights(folders[number % len(folders)])
             lm.read_ahead(folders[(number + 1) % len(folders)])
             lm.loglikelihood(asked)
-        total = clock() - begin
+        total, own = clock() - begin, own_clock() - own_begin
     print(f"{count} checkpoints, {len(requests):,} requests of {', '.join(task.name for task in tasks)}")
+    print(
+        f"the first model {first:.1f} s, reading in another thread {total - own:.1f} s, the scoring thread {own:.1f} s"
+    )
     print(f"all: {total:.1f} s, forward passes alone: {forward:.1f} s, ratio {total / forward:.3f}")
 
 

@@ -209,6 +209,7 @@ class Session:
             lease_seconds=project.lease,
             piece_seconds=project.executor.piece,
             backoff_seconds=project.backoff,
+            newest_first=lambda run: project.selection_of(run).newest_first,
             on_tick=lambda: self._when_due(),
             say=self._tell,
         )

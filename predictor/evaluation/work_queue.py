@@ -30,6 +30,7 @@ class WorkQueue:
         piece_seconds: how long a piece of work should take.
         backoff_seconds: the rest of a pair that failed once.
         largest: the most that a worker can grow, in multiples of a normal one.
+        newest_first: whether the newest checkpoint of a run is wanted before all others.
         settled: called when a pair's fate in this session is decided: its key, and why it failed or None.
         on_tick: called by the executor every second or so.
         say: takes a line on what stands in the way.
@@ -43,6 +44,7 @@ class WorkQueue:
     piece_seconds: float = 600.0
     backoff_seconds: float = 0.0
     largest: int = 1
+    newest_first: Callable[[str], bool] = lambda run: False
     settled: Callable[[PairKey, str | None], None] = lambda key, reason: None
     on_tick: Callable[[], None] = lambda: None
     say: Callable[[str], None] = lambda line: None
@@ -65,7 +67,15 @@ class WorkQueue:
             if new:
                 self._waiting.extend(self.costs.split(replace(unit, pairs=new), self.piece_seconds))
                 count += len(new)
+        if count:
+            # A checkpoint that appeared just now may be wanted before those that have waited for long.
+            self._waiting = collections.deque(sorted(self._waiting, key=self._urgency))
         return count
+
+    def _urgency(self, unit: Unit) -> tuple[bool, int]:
+        """By what pieces are sorted, first what is handed out first: the newest where that is wished."""
+        newest = self.newest_first(unit.checkpoint.run)
+        return (not newest, -unit.checkpoint.tokens if newest else 0)
 
     def hold(self, unit: Unit, only: Collection[str] | None = None) -> None:
         """Take work as in hand; of a job that an earlier coordinator began, only the pairs of these identities."""
@@ -87,7 +97,8 @@ class WorkQueue:
     def ahead(self, worker: int = 0, idle: int = 0) -> Unit | None:
         """The piece that a worker will most likely be given next, so that it can read its checkpoint beforehand.
 
-        Others are given pieces of that checkpoint only when nothing else waits: no worker stands idle for a promise.
+        Others are given pieces of that checkpoint only when nothing else waits: no worker stands idle for a promise. Of
+        a checkpoint that is wanted before all others nothing is promised: all workers are to score it.
 
         Args:
             worker: the worker.
@@ -97,8 +108,10 @@ class WorkQueue:
         place = self._first_for(worker) if len(self._waiting) > idle else None
         if place is None:
             return None
-        self._promised[worker] = self._waiting[place].digest
-        return self._waiting[place]
+        unit = self._waiting[place]
+        if not self.newest_first(unit.checkpoint.run):
+            self._promised[worker] = unit.digest
+        return unit
 
     def _first_for(self, worker: int) -> int | None:
         """The first waiting piece that was promised to this worker, or else to no other; None where there is none."""

@@ -208,6 +208,20 @@ def test_a_promised_checkpoint_is_left_to_its_worker_while_others_wait(three, tm
         assert [session.queue.take(worker=2) is None for _ in range(4)] == [False, False, False, True]
 
 
+def test_the_newest_checkpoint_is_scored_by_all_workers_where_it_is_wanted_first(three, tmp_path):
+    project = load_project(write_project(tmp_path, three, select={"newest_first": True}))
+    with Session(project, None, Choice(tasks=(TASK, "tiny_heldout", "tiny_parity"))) as session:
+        middle, *others = sorted(session.plan().units, key=lambda unit: unit.checkpoint.step != 20)
+        session.queue.piece_seconds = 1.0
+        session.queue.add([middle])
+        assert session.queue.take(worker=1).checkpoint.step == 20
+        # What appears while others wait comes first, the newest of it before all.
+        session.queue.add(others)
+        assert session.queue.ahead(worker=1).checkpoint.step == 30
+        taken = [session.queue.take(worker=worker).checkpoint.step for worker in (2, 3, 1, 2, 3, 1)]
+        assert taken == [30, 30, 30, 20, 20, 10]
+
+
 def test_what_another_coordinator_takes_meanwhile_is_not_kept_in_memory(three, tmp_path):
     project = load_project(write_project(tmp_path, three))
     with Session(project, None, Choice(tasks=(TASK,))) as session:
