@@ -15,10 +15,14 @@ mean absolute error in points beside
 "noise" is the part of the error that no forecast can remove: the mean absolute deviation of single checkpoints from a
 smooth path through all of them. Benchmarks of fewer than 1,000 items have more of it, so they are also left out.
 
+"twins" are runs that were trained twice: each size of Pythia on two versions of its corpus, some of the OLMo ladder
+with the same settings. The twin's later score at the same tokens, which nobody has at the time, is taken for the run's.
+
 Alarms: each of these runs is followed as it is, and with a defect planted at 30 % and 60 % of it. "spike": the loss
 jumps by 10 % and comes back within some checkpoints; benchmarks lose 30 % of what they are above chance. "defect": over
-the next 30 % of the run the loss rises by 3 % and benchmarks lose 15 % of what they are above chance. A defect shows
-once benchmarks have moved, on average over them, by two standard deviations of one checkpoint's noise.
+the next 30 % of the run the loss rises by 3 % and benchmarks lose 15 % of what they are above chance. A defect shows at
+the first checkpoint at which the benchmarks of 1,000 items and more have moved, on average over them, by two standard
+deviations of one checkpoint's noise; it may well be flagged before. Alarms from before it was planted do not count.
 """
 
 from __future__ import annotations
@@ -34,6 +38,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 from scipy.optimize import least_squares
+from scipy.stats import binomtest
 
 from predictor.forecast.trajectory.observations import Trajectories, read_trajectories
 from predictor.forecast.trajectory.paths import Paths, fit_paths
@@ -53,6 +58,9 @@ FEWEST_SMALLER = 3
 MANY_ITEMS = 1000
 METHODS = ("predictor", "last value", "power law", "logistic", "logistic, true loss")
 ONSETS = (0.3, 0.6)
+# By what the names of a run and of its twin differ, and the families that such twins are in.
+TWIN_ENDINGS = ("-deduped", "-rerun")
+TWIN_FAMILIES = {"pythia": "pythia-deduped", "pythia-deduped": "pythia"}
 
 
 def held_out(trajectories: Trajectories) -> Iterator[tuple[int, tuple[int, ...]]]:
@@ -66,7 +74,9 @@ def held_out(trajectories: Trajectories) -> Iterator[tuple[int, tuple[int, ...]]
             yield int(run), smaller
 
 
-def accuracy(paths: Paths, share: float, losses: tuple[Array, Array] | None, items: dict[str, float]) -> pd.DataFrame:
+def accuracy(
+    paths: Paths, share: float, losses: tuple[Array, Array] | None, items: dict[str, float], twin: Array
+) -> pd.DataFrame:
     """Forecast the rest of a run from the share of it that is seen; one row per benchmark."""
     trajectories = paths.trajectories
     rows = []
@@ -84,6 +94,7 @@ def accuracy(paths: Paths, share: float, losses: tuple[Array, Array] | None, ite
     for row, one in followed.items():
         places = [column[int(at)] for at in rest[row]]
         truth, median, spread = trajectories.value[row, rest[row]], one.median[-1][places], one.spread[-1][places]
+        repeated = np.isfinite(twin[row, rest[row]])
         error = {
             name: np.abs(values - truth).mean() for name, values in _baselines(paths, row, seen[row], rest[row], losses)
         }
@@ -96,10 +107,32 @@ def accuracy(paths: Paths, share: float, losses: tuple[Array, Array] | None, ite
                 "predictor": np.abs(median - truth).mean(),
                 "in80": (np.abs(median - truth) <= 1.2816 * spread).mean(),
                 "noise": np.abs(whole[row].median[-1][places] - truth).mean(),
+                "repeated": repeated.sum(),
+                "twin": np.abs(twin[row, rest[row]] - truth)[repeated].mean() if repeated.any() else np.nan,
+                "beside twin": np.abs(median - truth)[repeated].mean() if repeated.any() else np.nan,
                 **error,
             }
         )
     return pd.DataFrame(rows)
+
+
+def twin_scores(trajectories: Trajectories, run: int, everything: dict[str, Trajectories]) -> Array:
+    """Give what the run's twin scored at the same tokens, shape (T, M), NaN where it has none."""
+    name = trajectories.runs[run]
+    theirs = everything[TWIN_FAMILIES.get(trajectories.family, trajectories.family)]
+    scores = np.full(trajectories.value.shape, np.nan)
+    names = [*(name + ending for ending in TWIN_ENDINGS), *(name.removesuffix(ending) for ending in TWIN_ENDINGS)]
+    twin = next((one for one in names if one in theirs.runs and one != name), None)
+    if twin is None:
+        return scores
+    at = {float(theirs.tokens[index]): index for index in theirs.checkpoints(theirs.runs.index(twin))}
+    rows = {one.label: row for row, one in enumerate(theirs.series)}
+    for row, one in enumerate(trajectories.series):
+        for index in trajectories.checkpoints(run):
+            place = at.get(float(trajectories.tokens[index]))
+            if place is not None and one.label in rows:
+                scores[row, index] = theirs.value[rows[one.label], place]
+    return scores
 
 
 def _baselines(
@@ -219,7 +252,7 @@ def plant(paths: Paths, kind: str, onset: float) -> tuple[Paths, NDArray[np.intp
     return replace(paths, trajectories=replace(trajectories, value=value)), index, moved
 
 
-def alarms(paths: Paths) -> list[dict[str, object]]:
+def alarms(paths: Paths, items: dict[str, float]) -> list[dict[str, object]]:
     """Follow a run as it is and with each defect; one row per case."""
     trajectories = paths.trajectories
     tokens = trajectories.tokens[trajectories.checkpoints(paths.run)]
@@ -235,7 +268,7 @@ def alarms(paths: Paths) -> list[dict[str, object]]:
             planted, index, moved = plant(paths, kind, onset)
             shift = []
             for row, one in followed.items():
-                if not trajectories.series[row].is_loss:
+                if items.get(trajectories.series[row].task, 0) >= MANY_ITEMS:
                     noise = float(np.median(one.error * np.sqrt(1 - one.certain)))
                     shift.append(np.abs(moved[row]) / noise)
             shown = np.flatnonzero(np.nanmean(shift, axis=0) > 2)
@@ -269,22 +302,25 @@ def _all_raised(signal: object, place: dict[float, int]) -> Array:
 @click.option("--accuracy/--no-accuracy", "with_accuracy", default=True, help="Also forecast with every method.")
 def main(testbeds: Path, with_alarms: bool, with_accuracy: bool) -> None:
     frames, cases = [], []
+    everything = {family: read_trajectories(read_results(testbeds / folder), family) for folder, family in FAMILIES}
     for folder, family in FAMILIES:
-        trajectories = read_trajectories(read_results(testbeds / folder), family)
+        trajectories = everything[family]
         described = pd.read_parquet(testbeds / folder / "tasks.parquet")
         column = "n_items_acc" if "n_items_acc" in described else "n_items"
         counts = described.set_index("task")[column].astype("Float64").fillna(0).astype(float).to_dict()
         for run, smaller in held_out(trajectories):
             paths = fit_paths(trajectories, run, smaller)
             losses = family_losses(paths, testbeds / folder) if with_accuracy else None
+            twin = twin_scores(trajectories, run, everything)
             for share in SHARES if with_accuracy else ():
-                found = accuracy(paths, share, losses[share] if losses else None, counts)
+                found = accuracy(paths, share, losses[share] if losses else None, counts, twin)
                 frames.append(found.assign(family=family))
             if with_alarms:
-                cases += alarms(paths)
+                cases += alarms(paths, counts)
             click.echo(f"{family}: {trajectories.runs[run]}", err=True)
     if with_accuracy:
         print_accuracy(pd.concat(frames))
+        print_twins(pd.concat(frames))
     if with_alarms:
         print_alarms(pd.DataFrame(cases))
 
@@ -321,10 +357,33 @@ def print_accuracy(rows: pd.DataFrame) -> None:
     Console(width=170).print(table)
 
 
+def print_twins(rows: pd.DataFrame) -> None:
+    """Print errors where the run has a twin, means over the checkpoints of a run, then over runs."""
+    table = Table(
+        title="\nwhere a run was trained twice: mean absolute error in points", title_justify="left", box=None
+    )
+    for name in ("family", "seen", "benchmarks", "runs", "predictor", "twin's score"):
+        table.add_column(name, justify="left" if name == "family" else "right")
+    for (family, share), group in rows[rows["repeated"] > 0].groupby(["family", "share"], sort=False):
+        for label, part in (("all", group), (f"{MANY_ITEMS}+ items", group[group["many"]])):
+            means = part.groupby("run").apply(
+                lambda one: pd.Series(
+                    {name: np.average(one[name], weights=one["repeated"]) for name in ("beside twin", "twin")}
+                )
+            )
+            errors = [f"{100 * means[name].mean():.2f}" for name in ("beside twin", "twin")]
+            table.add_row(str(family), f"{100 * share:.0f} %", label, str(len(means)), *errors)
+    Console(width=170).print(table)
+
+
 def print_alarms(cases: pd.DataFrame) -> None:
     clean = cases[cases["kind"] == "as it is"]
     flagged = clean[clean["flagged"].astype(bool)]
-    click.echo(f"\nundisturbed runs flagged: {len(flagged)} of {len(clean)}")
+    count, total = len(flagged), len(clean)
+    # Clopper and Pearson (1934): exact, were runs independent.
+    low, high = binomtest(count, total).proportion_ci(0.95)
+    told = f"{100 * count / total:.1f} %, 95 % interval {100 * low:.1f} to {100 * high:.1f} %"
+    click.echo(f"\nundisturbed runs flagged: {count} of {total} ({told})")
     for row in flagged.itertuples():
         click.echo(f"  {row.run}: {row.told}")
     table = Table(title="planted defects", title_justify="left", box=None)
@@ -334,6 +393,7 @@ def print_alarms(cases: pd.DataFrame) -> None:
         "planted",
         "show",
         "within 2 of showing",
+        "later",
         "missed",
         "median delay",
         "caught without showing",
@@ -349,6 +409,7 @@ def print_alarms(cases: pd.DataFrame) -> None:
             str(len(group)),
             str(int(shown.sum())),
             str(int((delay <= 2).sum())),
+            str(int((delay > 2).sum())),
             str(int((shown & flags.isna()).sum())),
             f"{delay.median():.0f}" if delay.notna().any() else "-",
             str(int((~shown & flags.notna()).sum())),

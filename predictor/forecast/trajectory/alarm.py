@@ -21,13 +21,14 @@ Array = NDArray[np.float64]
 
 BENCHMARKS, LOSSES = "benchmarks", "losses"
 
-# What follows was set on the published runs of benchmarks/accuracy/track.py: at most one undisturbed run in twenty is
-# flagged. Losses wander together and in ways no smooth path foresees, so more is asked of them.
+# Pooled over benchmarks, departures of the published runs of benchmarks/accuracy/track.py scatter as independent normal
+# numbers of variance one or less. Were they just that, one run of 200 checkpoints in 160 would jump, and one in 190
+# drift. Losses wander together and in ways no smooth path foresees: more is asked of them, set on those runs.
 # Standard deviations on the bad side from which one checkpoint is a jump.
 JUMP = {BENCHMARKS: 4.0, LOSSES: 5.5}
 # What each checkpoint may lie on the bad side before it adds to the sum, and the sum from which a run drifts.
 ALLOWANCE = 1.0
-DRIFT = {BENCHMARKS: 8.0, LOSSES: 14.0}
+DRIFT = {BENCHMARKS: 4.5, LOSSES: 14.0}
 # Correlation between series of what a forecast leaves open about a run.
 _COMMON = {BENCHMARKS: 0.0, LOSSES: 1.0}
 # Correlation between series of a checkpoint's noise: the first that explains the rehearsals is taken.
@@ -48,11 +49,13 @@ class Departures:
         worse: standard deviations on the bad side, shape (T, K), NaN where not measured.
         certain: share of the variance that is not the checkpoint's noise, the same shape.
         weight: how much a series can tell, the same shape: one at chance cannot fall.
+        judged: whether a checkpoint is past the warm-up, shape (K,).
     """
 
     worse: Array
     certain: Array
     weight: Array
+    judged: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -63,7 +66,7 @@ class Signal:
         name: `benchmarks` or `losses`.
         tokens: of the checkpoints, shape (K,).
         worse: standard deviations on the bad side, shape (K,); zero during the warm-up.
-        drift: cumulative sum, shape (K,).
+        drift: cumulative sum, shape (K,); checkpoints at which only some of the series were scored add less.
     """
 
     name: str
@@ -119,7 +122,9 @@ def pool(departures: Departures, common: float, alike: float) -> Array:
     return np.asarray((weight * worse).sum(axis=0) / np.sqrt(np.where(total > 0, total, np.inf)))
 
 
-def make_signal(name: str, tokens: Array, run: Departures, rehearsals: list[Departures], end: float) -> Signal:
+def make_signal(
+    name: str, tokens: Array, run: Departures, rehearsals: list[Departures], *, untried: bool = False
+) -> Signal:
     """Pool a run's departures by what the rehearsals of other runs say about how alike series err.
 
     Args:
@@ -127,19 +132,30 @@ def make_signal(name: str, tokens: Array, run: Departures, rehearsals: list[Depa
         tokens: of the run's checkpoints, shape (K,).
         run: its departures.
         rehearsals: those of other runs.
-        end: tokens at which the run ends.
+        untried: whether the rehearsals were easier than the run, so that it is given all the room there is.
     """
     common, alike, stretch = _COMMON[name], _ALIKE[2], 1.0
-    if rehearsals:
+    rehearsed = [one for one in rehearsals if one.judged.any()]
+    if rehearsed:
         for alike in _ALIKE:
-            pooled = [pool(one, common, alike)[_warm_up(one.worse.shape[1]) :] for one in rehearsals]
+            pooled = [pool(one, common, alike)[one.judged] for one in rehearsed]
             stretch = float(np.quantile(np.abs(np.concatenate(pooled)), 0.9) / _NINETY)
             if stretch <= 1:
                 break
         stretch = _without_alarms(name, pooled, max(stretch, 1.0))
-    worse = pool(run, common, alike) / stretch
-    worse = np.where(tokens >= WARM_UP * end, worse, 0.0)
-    return Signal(name, tokens, worse, cumulate(worse))
+    worse = np.where(run.judged, pool(run, common, alike), 0.0) / (_WIDEST if untried else stretch)
+    return Signal(name, tokens, worse, cumulate(worse * _share_scored(run)))
+
+
+def _share_scored(departures: Departures) -> Array:
+    """Give the share of what can be told that was scored at each checkpoint, as a standard deviation, shape (K,).
+
+    What was not scored counts as come as expected: a sum over checkpoints at which only a few series were scored would
+    rest on how well those few are modelled, which rehearsals of whole checkpoints do not try.
+    """
+    told = (np.where(np.isfinite(departures.worse), departures.weight, 0.0) ** 2).sum(axis=0) * departures.judged
+    most = np.maximum.accumulate(told)
+    return np.asarray(np.sqrt(told / np.where(most > 0, most, 1.0)))
 
 
 def _without_alarms(name: str, pooled: list[Array], stretch: float) -> float:
@@ -153,10 +169,6 @@ def _without_alarms(name: str, pooled: list[Array], stretch: float) -> float:
             break
         stretch *= 1.1
     return min(stretch, _WIDEST)
-
-
-def _warm_up(checkpoints: int) -> int:
-    return max(1, int(WARM_UP * checkpoints))
 
 
 def cumulate(worse: Array) -> Array:

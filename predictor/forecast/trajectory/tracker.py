@@ -14,6 +14,7 @@ from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecast.trajectory.alarm import (
     BENCHMARKS,
     LOSSES,
+    WARM_UP,
     Alarm,
     Departures,
     Signal,
@@ -29,6 +30,9 @@ Array = NDArray[np.float64]
 
 # Places at which the expected path is given.
 _PLACES = 40
+# A benchmark that stood still in all other runs, as one that a model answers always alike, has an error below this: it
+# shows no scatter to measure by, and would outweigh all others.
+_STILL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -166,8 +170,11 @@ def hold(paths: Paths, end: float, tasks: set[str] | None = None, record: dict[s
         rows = [row for row in order if trajectories.series[row].is_loss == is_loss]
         if rows:
             series = [(row, seen[row], _of(followed[row], trajectories.value[row, seen[row]])) for row in rows]
-            own = _departures(trajectories, run, series)
-            signals.append(make_signal(name, trajectories.tokens[index], own, _rehearsed(paths, is_loss), end))
+            own = _departures(trajectories, run, series, end)
+            # Noise of benchmarks hides a small step to another size, that of losses does not.
+            untried = is_loss and _size_is_untried(paths)
+            rehearsed = _rehearsed(paths, is_loss)
+            signals.append(make_signal(name, trajectories.tokens[index], own, rehearsed, untried=untried))
     kept = [row for row in order if tasks is None or trajectories.series[row].task in tasks]
     alarms = sorted((alarm for signal in signals for alarm in find_alarms(signal)), key=lambda alarm: alarm.raised)
     return RunTrack(
@@ -243,12 +250,21 @@ def _rehearsed(paths: Paths, is_loss: bool) -> list[Departures]:
         for part in parts:
             expected = paths.trajectories.value[part.row, part.index] - part.departure * part.error
             series.append((part.row, part.index, _Followed(part.departure, part.error, part.certain, expected)))
-        found.append(_departures(paths.trajectories, run, series))
+        index = paths.trajectories.checkpoints(run)
+        end = np.nanmax([paths.trajectories.tokens[index[-1]], paths.trajectories.planned[index[0]]])
+        found.append(_departures(paths.trajectories, run, series, float(end)))
     return found
 
 
+def _size_is_untried(paths: Paths) -> bool:
+    """Whether the others are all of one size and the run of another: nothing says how scores move with size."""
+    params = paths.trajectories.params
+    sizes = np.unique(params[np.isin(paths.trajectories.run, paths.others)])
+    return bool(sizes.size == 1 and sizes[0] != params[paths.trajectories.checkpoints(paths.run)[0]])
+
+
 def _departures(
-    trajectories: Trajectories, run: int, series: list[tuple[int, NDArray[np.intp], _Followed]]
+    trajectories: Trajectories, run: int, series: list[tuple[int, NDArray[np.intp], _Followed]], end: float
 ) -> Departures:
     """Line departures up by checkpoint; series stand in rows, NaN where one was not measured."""
     index = trajectories.checkpoints(run)
@@ -261,8 +277,9 @@ def _departures(
         certain[line, columns] = one.certain
         # How many standard deviations a benchmark can fall until it is at chance; losses count alike.
         above = np.maximum(one.expected - (kind.chance or 0.0), 1e-3) / one.error
-        weight[line, columns] = 1.0 if kind.is_loss else above
-    return Departures(worse, np.nan_to_num(certain), np.nan_to_num(weight))
+        weight[line, columns] = 1.0 if kind.is_loss else np.where(one.error > _STILL, above, 0.0)
+    judged = trajectories.tokens[index] >= WARM_UP * end
+    return Departures(worse, np.nan_to_num(certain), np.nan_to_num(weight), judged)
 
 
 def _series(paths: Paths, row: int, seen: NDArray[np.intp], one: Sequence, grid: Array) -> SeriesTrack:

@@ -1,6 +1,7 @@
 """A run held against its forecast."""
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
@@ -34,6 +35,14 @@ def test_a_spike_is_flagged_at_once(draw_runs, results_of):
     found = track(results_of(draw_runs(spike)), "run-4")
     assert {"jump"} <= {alarm.kind for alarm in found.alarms}
     assert found.alarms[0].raised == pytest.approx(3.2e9 * 15 / 30)
+
+
+def test_a_benchmark_that_stands_still_does_not_hide_a_spike(draw_runs, results_of):
+    frame = draw_runs(spike)
+    frame = frame[~frame["task"].str.startswith("loss:")]
+    still = frame[frame["task"] == "task_0"].assign(task="still", value=0.365)
+    found = track(results_of(pd.concat([frame, still])), "run-4")
+    assert {"jump"} <= {alarm.kind for alarm in found.alarms}
 
 
 def test_a_slow_defect_is_flagged_and_dated(draw_runs, results_of):
