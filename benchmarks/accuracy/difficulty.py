@@ -7,7 +7,9 @@ forecast from the rest. Parameters are counted once with embeddings and once wit
 all methods are the same for every task and hold-out. Prints the mean absolute error in points over the nine tasks, and
 for how many of them the items beat the two-step fit on the task's own loss. `in sight` is the error of the items' laws
 when they are fitted to all runs, those held out among them: what no law of size and data of this form gets below,
-because runs of one size differ by their shape, and single checkpoints by chance.
+because runs of one size differ by their shape, and single checkpoints by chance. `run known` is that fit's curve from
+ability to score at the ability that the held-out run itself showed, which knows its shape; `noise` is the error of the
+mean of the run's last five scores, which knows all but the last checkpoint's chance.
 """
 
 from __future__ import annotations
@@ -23,9 +25,10 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from predictor.difficulty.forecast import DifficultyForecast
 from predictor.forecast.backtest import run_order
 from predictor.forecast.methods import METHODS, Resampling
-from predictor.forecast.methods.difficulty import Difficulty
+from predictor.forecast.methods.difficulty import Difficulty, FittedDifficulty
 from predictor.forecast.panel import Panel, build_panel
 from predictor.results import Results, read_results
 
@@ -33,6 +36,8 @@ RUNS = (1, 2, 4, 5, 6, 9)
 SHARES = (0.1, 0.25, 0.5)
 BASELINE = "two_step"
 IN_SIGHT = "in sight"
+RUN_KNOWN = "run known"
+NOISE = "noise"
 # Held-out scores are of one checkpoint; beside it stands the mean of the last so many, which has less noise.
 LAST = 5
 
@@ -49,8 +54,10 @@ def hold_outs(panel: Panel) -> Iterator[tuple[str, NDArray[np.bool_]]]:
 def errors(results: Results, family: str) -> pd.DataFrame:
     """Forecast every hold-out with every method; one row per held-out run, task and method, errors in points."""
     panel = build_panel(results, family)
-    methods = {**METHODS, "difficulty": Difficulty.of(results, family)}
-    in_sight = methods["difficulty"].fit(panel, Resampling(0, 0))
+    difficulty = Difficulty.of(results, family)
+    methods = {**METHODS, "difficulty": difficulty}
+    in_sight = difficulty.fit(panel, Resampling(0, 0))
+    shown = scores_at_own_ability(difficulty, in_sight, panel)
     mean = _last_means(results, panel)
     rows = []
     for name, held in hold_outs(panel):
@@ -63,13 +70,53 @@ def errors(results: Results, family: str) -> pd.DataFrame:
         for method_name, fitted in {**fits, IN_SIGHT: in_sight}.items():
             for last in (one for one in lasts if held[one]):
                 told = fitted.predict(panel.params[last], panel.tokens[last])[:, 0]
-                for number, series in enumerate(panel.series):
-                    truth = panel.score[number, last]
-                    steady = mean[panel.runs[panel.run[last]], series.task]
-                    row = {"hold-out": name, "run": panel.runs[panel.run[last]], "task": series.task}
-                    row |= {"method": method_name, "error": 100 * abs(told[number] - truth)}
-                    rows.append({**row, "steady": 100 * abs(told[number] - steady)})
+                rows += _rows(panel, mean, name, method_name, last, told)
+        for last in (one for one in lasts if held[one]):
+            run = panel.runs[panel.run[last]]
+            rows += _rows(panel, mean, name, RUN_KNOWN, last, shown[run])
+            steady = np.array([mean[run, series.task] for series in panel.series])
+            rows += _rows(panel, mean, name, NOISE, last, steady)
     return pd.DataFrame(rows)
+
+
+def scores_at_own_ability(
+    difficulty: Difficulty, fitted: FittedDifficulty, panel: Panel
+) -> dict[str, NDArray[np.float64]]:
+    """Read each task's fitted curve at the ability that each run's last checkpoints show: run -> scores, shape (T,)."""
+    table = difficulty.tables[panel.series[0].task]
+    told = {}
+    for run in panel.runs:
+        rows = np.flatnonzero((table.run == run) & table.final)
+        rows = rows[np.argsort(table.tokens[rows], kind="stable")][-LAST:]
+        scores = []
+        for fit in fitted.fits:
+            assert isinstance(fit, DifficultyForecast)
+            loss = (fit.ability.value[rows].mean() - fit.centre) / fit.scale
+            scores.append(fit.link.predict({"loss": np.array(loss)})[0, 0])
+        told[run] = np.array(scores)
+    return told
+
+
+def _rows(
+    panel: Panel,
+    mean: dict[tuple[str, str], float],
+    hold_out: str,
+    method: str,
+    last: int,
+    told: NDArray[np.float64],
+) -> list[dict[str, str | float]]:
+    run = panel.runs[panel.run[last]]
+    return [
+        {
+            "hold-out": hold_out,
+            "run": run,
+            "task": series.task,
+            "method": method,
+            "error": 100 * abs(told[number] - panel.score[number, last]),
+            "steady": 100 * abs(told[number] - mean[run, series.task]),
+        }
+        for number, series in enumerate(panel.series)
+    ]
 
 
 def _last_means(results: Results, panel: Panel) -> dict[tuple[str, str], float]:
@@ -97,7 +144,7 @@ def main(testbeds: Path) -> None:
 
 def show(rows: pd.DataFrame, title: str) -> None:
     """Print the errors by hold-out, and by task over all of them."""
-    console = Console(width=170)
+    console = Console(width=210)
     names = list(dict.fromkeys(rows["method"]))
     table = Table(title=f"{title}: mean absolute error in points", title_justify="left", box=None, pad_edge=False)
     for name in ("hold-out", *names, "tasks won", f"difficulty, mean of last {LAST}"):

@@ -109,7 +109,7 @@ def _coordinates(curves: Array) -> Array:
 
 
 def _mean_shift(points: Array, radius: float, least: int, generator: np.random.Generator) -> Labels:
-    from sklearn.cluster import MeanShift
+    from sklearn.cluster import MeanShift, get_bin_seeds
 
     chosen = points
     if points.shape[0] > SAMPLE:
@@ -119,8 +119,13 @@ def _mean_shift(points: Array, radius: float, least: int, generator: np.random.G
     with warnings.catch_warnings():
         # Where every item has a bin of its own scikit-learn starts from all items, and warns of it.
         warnings.simplefilter("ignore", UserWarning)
-        shift = MeanShift(bandwidth=BANDWIDTH * radius, bin_seeding=True, min_bin_freq=frequency, max_iter=100)
-        centres = np.asarray(shift.fit(chosen).cluster_centers_)
+        seeds = get_bin_seeds(chosen, BANDWIDTH * radius, frequency)
+        while len(seeds) == 0:
+            # Items spread so thin that no bin has as many: start from bins with fewer.
+            frequency //= 2
+            seeds = get_bin_seeds(chosen, BANDWIDTH * radius, frequency)
+    shift = MeanShift(bandwidth=BANDWIDTH * radius, seeds=seeds, max_iter=100)
+    centres = np.asarray(shift.fit(chosen).cluster_centers_)
     return _nearest(points, centres)
 
 

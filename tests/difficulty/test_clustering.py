@@ -53,6 +53,13 @@ def test_no_group_is_smaller_than_asked_and_none_wider():
     assert sizes.min(initial=20) >= 20
 
 
+def test_items_spread_so_thin_that_no_two_hundredth_lie_together_are_grouped_all_the_same():
+    found = cluster(np.random.default_rng(1).random((1580, 36)))
+    sizes = np.bincount(found.labels[found.labels >= 0])
+    assert sizes.size
+    assert sizes.min() >= found.least
+
+
 def test_the_same_seed_gives_the_same_groups_on_a_sample():
     curves, _ = kinds(per_kind=1000)
     first, second = cluster(curves, seed=3), cluster(curves, seed=3)
