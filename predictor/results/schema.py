@@ -111,12 +111,18 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
     if broken.any():
         row = _first(broken)
         raise InputError(
-            f"{source}: column {name} is not a number in row {row} ('{column.iloc[row]}')", "write a number"
+            f"{source}: column {name} is not a number in row {row} ('{column.iloc[row - 1]}')", "write a number"
         )
     if kind == "int64" and numbers.isna().any():
         raise InputError(f"{source}: column {name} is empty in row {_first(numbers.isna())}", "fill it in")
     if kind == "float64":
         return numbers.astype("float64")
+    if (beyond := (numbers.abs() >= 2.0**63).fillna(False)).any():
+        row = _first(beyond)
+        raise InputError(
+            f"{source}: column {name} is {column.iloc[row - 1]} in row {row}, more than can be counted",
+            "correct the row",
+        )
     return numbers.round().astype(kind)  # type: ignore[call-overload]
 
 
@@ -128,4 +134,5 @@ def _refuse(table: pd.DataFrame, bad: pd.Series, what: str, source: str, remedy:
 
 
 def _first(mask: Iterable[bool]) -> int:
-    return int(np.argmax(np.asarray(mask, dtype=bool)))
+    """Number the first row that is marked, the one below a table's header being row 1."""
+    return 1 + int(np.argmax(np.asarray(mask, dtype=bool)))

@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from predictor.errors import UnknownNameError
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.quantity import parse_quantity
 from predictor.report.figures import benchmark_figure, runs_figure
 from predictor.report.wording import interval, percent
@@ -139,7 +140,7 @@ def forecast_page(source: Source, asked: Mapping[str, str]) -> dict[str, Any]:
             "metric": one.metric,
             "grade": one.grade,
             "why": one.why,
-            "firm": one.grade != "F",
+            "firm": one.grade != NOT_FORECASTABLE,
             "median": percent(one.median),
             "eighty": interval(one.intervals["80"]),
             "ninety_five": interval(one.intervals["95"]),
