@@ -191,6 +191,12 @@ def density(
         ForecastError: the reference carries no forecast or has one size only, or no model was scored on its benchmarks.
     """
     ladder = reference_results or results
+    if families is None and reference_results is None and reference in set(results.evals["family"]):
+        families = sorted(set(results.evals["family"].unique()) - {reference})
+        if not families:
+            raise ForecastError(
+                f"{results.path} has no family beside {reference}", "add scores of the models to be measured"
+            )
     forecaster = fit_forecaster(ladder, family=reference, seed=seed, resamples=resamples, progress=progress)
     smallest, largest = float(forecaster.panel.params.min()), float(forecaster.panel.params.max())
     if largest < 1.05 * smallest:
@@ -202,12 +208,6 @@ def density(
     if length is None:
         length = float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
     curves = _reference_curves(forecaster, np.geomspace(smallest, largest, _POINTS), length)
-    if families is None and reference_results is None:
-        families = sorted(set(results.evals["family"].unique()) - {reference})
-        if not families:
-            raise ForecastError(
-                f"{results.path} has no family beside {reference}", "add scores of the models to be measured"
-            )
     scores = last_scores(results, families, tasks)
     shared = [
         (task, shots)
