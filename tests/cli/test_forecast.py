@@ -46,7 +46,9 @@ def test_the_table_names_every_task_with_its_grade(predictor, ladder_folder):
 
 
 def test_what_cannot_be_forecast_is_given_no_number(predictor, tmp_path, draw_ladder):
-    draw_ladder(middles={"easy": 2.9, "never": 0.5}).to_csv(tmp_path / "t.csv", index=False)
+    table = draw_ladder(middles={"easy": 2.9, "never": 0.5})
+    table.loc[table["task"] == "never", "value"] = [0.262, 0.258, 0.261, 0.257, 0.259, 0.256]
+    table.to_csv(tmp_path / "t.csv", index=False)
     done = predictor("forecast", "--results", "t.csv", *TARGET)
     line = next(line for line in done.stdout.splitlines() if line.startswith("never"))
     grade = line.split().index("F")
