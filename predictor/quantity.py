@@ -51,3 +51,8 @@ def format_quantity(value: float) -> str:
         if value >= scale * 0.9995:
             return f"{value / scale:.3g}{suffix}"
     return f"{value:.3g}"
+
+
+def format_factor(ratio: float) -> str:
+    """Write a factor of one or more: one decimal below 100, then whole, and from a million on as `2.5e+07`."""
+    return f"{ratio:.1f}" if ratio < 100 else f"{ratio:,.0f}" if ratio < 1e6 else f"{ratio:.1e}"

@@ -1,7 +1,7 @@
 import pytest
 
 from predictor.errors import InputError
-from predictor.quantity import format_quantity, parse_count, parse_quantity
+from predictor.quantity import format_factor, format_quantity, parse_count, parse_quantity
 
 
 @pytest.mark.parametrize(
@@ -34,3 +34,8 @@ def test_counts_may_be_none_at_all(text, count):
 
 def test_numbers_are_written_short():
     assert [format_quantity(value) for value in (6.9e9, 3e11, 608496, 1.4e12)] == ["6.9B", "300B", "608k", "1.4T"]
+
+
+@pytest.mark.parametrize(("ratio", "text"), [(2.54, "2.5"), (349.4, "349"), (12345.6, "12,346"), (2.5e190, "2.5e+190")])
+def test_factors_are_written_short(ratio, text):
+    assert format_factor(ratio) == text

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import TaskList, json_option, results_option, seed_option, write_json
+from predictor.cli.options import TaskList, deliver, json_option, results_option, seed_option
 
 if TYPE_CHECKING:
     from predictor.forecast import TrackRecord
@@ -57,13 +57,7 @@ def command(
         seed=seed,
         progress=lambda total: progress("Holding out", total),
     )
-    if json_path != "-":
-        # Printed before it is written: minutes of work are not lost to a file that cannot be.
-        print_track_record(answer)
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-        if json_path != "-":
-            click.echo(f"written to {json_path}", err=True)
+    deliver(answer, json_path, print_track_record)
 
 
 def print_track_record(answer: TrackRecord) -> None:

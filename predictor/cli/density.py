@@ -49,6 +49,7 @@ def command(
       predictor density --results evals.parquet --reference pythia
       predictor density --results store/ --reference-results evals.parquet --reference pythia --tasks arc_easy,piqa
     """
+    from predictor.cli.console import progress
     from predictor.decisions import density
     from predictor.results import read_results
 
@@ -60,6 +61,7 @@ def command(
         tasks=tasks,
         tokens=tokens,
         seed=seed,
+        progress=lambda total: progress("Fitting", total),
     )
     deliver(answer, json_path, print_densities)
 

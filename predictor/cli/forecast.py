@@ -35,9 +35,19 @@ def command(
       predictor forecast --results evals.csv --family base --params 7e9 --tokens 1.4T --json forecast.json
       predictor forecast --results evals.parquet --params 7B --tokens 300B --tasks arc_easy,piqa --json -
     """
+    from predictor.cli.console import progress
     from predictor.cli.tables import print_forecast
     from predictor.forecast import forecast
     from predictor.results import read_results
 
-    answer = forecast(read_results(results), params, tokens, family=family, tasks=tasks, method=method, seed=seed)
+    answer = forecast(
+        read_results(results),
+        params,
+        tokens,
+        family=family,
+        tasks=tasks,
+        method=method,
+        seed=seed,
+        progress=lambda total: progress("Fitting", total),
+    )
     deliver(answer, json_path, print_forecast)

@@ -247,12 +247,17 @@ def critical_batch(loss: float, json_path: str | None, **options: Any) -> None:
       predictor laws solve critical-batch --published kaplan --loss 2.5
     """
     law = get_law("kaplan_critical_batch")
-    parameters = chosen_parameters(law, options).parameters
-    answer = float(law.evaluate(parameters, {"loss": loss}))
+    chosen = chosen_parameters(law, options)
+
+    def batch(parameters: dict[str, float]) -> float:
+        return float(law.evaluate(parameters, {"loss": loss}))
+
+    answer, ends = batch(chosen.parameters), chosen.intervals(batch)
     if json_path is not None:
-        write_json({"law": law.name, "parameters": parameters, "loss": loss, "tokens": answer}, json_path)
+        record = {"law": law.name, "parameters": chosen.parameters, "loss": loss, "tokens": answer}
+        write_json({**record, "interval_80": ends}, json_path)
     if json_path != "-":
-        click.echo(f"critical batch {_number(answer)} tokens")
+        click.echo(f"critical batch {_number(answer)} tokens{_shown(ends, before=_LINE)}")
 
 
 @solve.command()

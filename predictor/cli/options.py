@@ -150,9 +150,13 @@ A = TypeVar("A", bound=Answer)
 
 def deliver(answer: A, json_path: str | None, show: Callable[[A], None]) -> None:
     """Write an answer as JSON where that is asked for, and show it unless the JSON has standard output to itself."""
-    if json_path is not None:
-        write_json(answer.to_json(), json_path)
-    if json_path != "-":
-        show(answer)
+    try:
+        # First: whoever reads only the table's head closes the pipe, and the file shall be there all the same.
         if json_path is not None:
-            click.echo(f"written to {json_path}", err=True)
+            write_json(answer.to_json(), json_path)
+    finally:
+        # Also where the file cannot be written, so that minutes of work are not lost to a full disk.
+        if json_path != "-":
+            show(answer)
+    if json_path not in (None, "-"):
+        click.echo(f"written to {json_path}", err=True)

@@ -84,6 +84,7 @@ def command(
       predictor plan --budget 1e20 --params 7B --tokens 140B --results evals.csv --sizes 100M,400M,1B --ratios 20,80
       predictor plan --budget 1e20 --params 7B --tokens 140B
     """
+    from predictor.cli.console import progress
     from predictor.decisions import plan, plan_first
     from predictor.results import read_results
 
@@ -115,6 +116,7 @@ def command(
             most_runs=most_runs,
             most_seeds=most_seeds,
             seed=seed,
+            progress=lambda total: progress("Fitting", total),
         )
     deliver(answer, json_path, print_plan)
 

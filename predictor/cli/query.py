@@ -44,8 +44,10 @@ def command(
       predictor query hellaswag --params 7B --tokens 1T --json
     """
     from predictor.forecast.cache import ForecastCache, cache_key
+    from predictor.forecast.target import check_target
     from predictor.results.readers import hash_inputs
 
+    check_target(params, tokens)
     path = results or _store_of_project()
     options: dict[str, Any] = {"family": family, "method": method, "seed": seed}
     cache = ForecastCache()
@@ -59,9 +61,12 @@ def command(
         write_json(answer.to_json(), "-")
     else:
         from predictor.cli.tables import print_answer
+        from predictor.forecast.grade import NOT_FORECASTABLE
 
         print_answer(answer)
         for one, drawn in zip(answer.forecasts, answer.record["curves"], strict=True):
+            if one.grade == NOT_FORECASTABLE:
+                continue
             for line in _draw(one, drawn, answer.target.flops):
                 click.echo(line)
 

@@ -32,7 +32,7 @@ def command(
 ) -> None:
     """Rank models over benchmarks by Kemeny and Borda, and say how far the benchmarks agree.
 
-    Looks at the last checkpoint of each run.
+    Looks at the end of each run: its last checkpoint, or what the last stretch of a finished schedule says of it.
 
     \b
     Examples:

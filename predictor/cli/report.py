@@ -72,11 +72,15 @@ def command(
     from predictor.cli.coverage import measure_coverage
     from predictor.difficulty import analyse_tasks
     from predictor.forecast import fit_forecaster
+    from predictor.forecast.target import check_target
     from predictor.report import build_report, fit_loss_laws, write_figures, write_html, write_pdf, write_tables
     from predictor.results import read_results
 
+    check_target(params, tokens)
     table = read_results(results)
-    forecaster = fit_forecaster(table, family=family, tasks=tasks, method=method, seed=seed)
+    forecaster = fit_forecaster(
+        table, family=family, tasks=tasks, method=method, seed=seed, progress=partial(progress, "Fitting")
+    )
     chosen = forecaster.panel.family
     # Coverage is of the combination: a single method's intervals would be others.
     record = measure_coverage(table, chosen, tasks, seed) if coverage and method == "auto" else None

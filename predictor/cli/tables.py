@@ -8,6 +8,7 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.forecast.target import Forecast, TaskForecast
 from predictor.quantity import format_quantity
 
@@ -53,9 +54,7 @@ def print_forecast(forecast: Forecast) -> None:
             "-" if one.num_fewshot is None else str(one.num_fewshot),
             one.metric,
             "-" if one.largest is None else percent(one.largest),
-            percent(one.median),
-            interval(one.intervals["80"]),
-            interval(one.intervals["95"]),
+            *_numbers(one),
             one.grade,
             one.why,
         )
@@ -63,12 +62,24 @@ def print_forecast(forecast: Forecast) -> None:
     print_notes(forecast)
 
 
+def _numbers(one: TaskForecast) -> tuple[str, str, str]:
+    """Write median and intervals; of what cannot be forecast none, as in reports."""
+    if one.grade == NOT_FORECASTABLE:
+        return "-", "-", "-"
+    return percent(one.median), interval(one.intervals["80"]), interval(one.intervals["95"])
+
+
 def print_answer(forecast: Forecast) -> None:
     """Print the answer to one question: the number, the intervals, the grade and why."""
     click.echo(describe_target(forecast))
     for one in forecast.forecasts:
-        click.echo(f"{_label(one)}: {percent(one.median)} %")
-        click.echo(f"  80 % interval {interval(one.intervals['80'])}, 95 % interval {interval(one.intervals['95'])}")
+        if one.grade == NOT_FORECASTABLE:
+            click.echo(f"{_label(one)}: no forecast; left open {interval(one.intervals['95'])} %")
+        else:
+            click.echo(f"{_label(one)}: {percent(one.median)} %")
+            click.echo(
+                f"  80 % interval {interval(one.intervals['80'])}, 95 % interval {interval(one.intervals['95'])}"
+            )
         click.echo(f"  grade {one.grade}: {one.why}")
         shares = ", ".join(
             f"{name} {percent(one.by_method[name])} (weight {one.methods[name]:.2f})" for name in one.methods

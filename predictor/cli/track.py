@@ -88,10 +88,13 @@ def _look(
     from predictor.forecast.trajectory import track
     from predictor.report import track_to_json, write_track
     from predictor.results import read_results
-    from predictor.results.destination import check_destination
+    from predictor.results.destination import check_apart, check_destination
 
-    if html_path is not None:
-        check_destination(html_path)
+    named = {"--html": html_path, "--json": None if json_path in (None, "-") else Path(str(json_path))}
+    files = {option: path for option, path in named.items() if path is not None}
+    for option, path in files.items():
+        check_destination(path, option)
+    check_apart(files, results, [])
     table = read_results(results, roles=("ladder", "target"))
     found = track(table, run, tokens=tokens, tasks=tasks, family=family)
     if json_path is not None:
@@ -102,7 +105,6 @@ def _look(
         from predictor.cli.track_table import print_track
 
         print_track(found)
-        for path in (json_path, html_path):
-            if path is not None:
-                click.echo(f"written to {path}", err=True)
+        for path in files.values():
+            click.echo(f"written to {path}", err=True)
     return found

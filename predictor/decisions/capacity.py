@@ -20,6 +20,8 @@ from predictor.decisions.ranking import benchmark_names, last_scores
 from predictor.errors import ForecastError
 from predictor.forecast import Forecaster, TaskForecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
+from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.progress import Progress
 from predictor.results import Results
 
 Array = NDArray[np.float64]
@@ -136,7 +138,7 @@ class _Reference:
         def refuse(reason: str, side: str | None = None) -> TaskDensity:
             return TaskDensity(task, shots, score, None, (None, None), reason, side)
 
-        if self.grade == "F":
+        if self.grade == NOT_FORECASTABLE:
             return refuse(f"the reference's sizes cannot be told apart: {self.why.removeprefix('not forecastable: ')}")
         if score > self.median[-1]:
             return refuse("above all sizes of the reference", "above")
@@ -167,8 +169,9 @@ def density(
     tokens: float | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    progress: Progress | None = None,
 ) -> Densities:
-    """Measure the capacity density of the last checkpoint of each run.
+    """Measure the capacity density of each run at its end.
 
     Args:
         results: scores of the models.
@@ -181,13 +184,20 @@ def density(
             model denser.
         seed: of the resampling.
         resamples: as of `fit_forecaster`.
+        progress: as of `fit_forecaster`, whose fits take nearly all the time.
 
     Raises:
         UnknownNameError: a family or task that is not there.
         ForecastError: the reference carries no forecast or has one size only, or no model was scored on its benchmarks.
     """
     ladder = reference_results or results
-    forecaster = fit_forecaster(ladder, family=reference, seed=seed, resamples=resamples)
+    if families is None and reference_results is None and reference in set(results.evals["family"]):
+        families = sorted(set(results.evals["family"].unique()) - {reference})
+        if not families:
+            raise ForecastError(
+                f"{results.path} has no family beside {reference}", "add scores of the models to be measured"
+            )
+    forecaster = fit_forecaster(ladder, family=reference, seed=seed, resamples=resamples, progress=progress)
     smallest, largest = float(forecaster.panel.params.min()), float(forecaster.panel.params.max())
     if largest < 1.05 * smallest:
         raise ForecastError(
@@ -198,12 +208,6 @@ def density(
     if length is None:
         length = float(forecaster.panel.tokens[forecaster.panel.params == largest].max())
     curves = _reference_curves(forecaster, np.geomspace(smallest, largest, _POINTS), length)
-    if families is None and reference_results is None:
-        families = sorted(set(results.evals["family"].unique()) - {reference})
-        if not families:
-            raise ForecastError(
-                f"{results.path} has no family beside {reference}", "add scores of the models to be measured"
-            )
     scores = last_scores(results, families, tasks)
     shared = [
         (task, shots)

@@ -13,12 +13,15 @@ from scipy.special import ndtr
 
 from predictor import __version__
 from predictor.decisions.common_scales import Gaps, blend, common_gaps
-from predictor.decisions.contenders import Progress, fit_contenders
+from predictor.decisions.contenders import fit_contenders
 from predictor.decisions.correlation import Correlation, measure_correlation, series_key
 from predictor.errors import ForecastError
 from predictor.fitting import stable_generator
 from predictor.forecast import AUTO, Forecaster, TaskForecast
 from predictor.forecast.forecaster import RESAMPLES
+from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecast.target import check_target
+from predictor.progress import Progress
 from predictor.results import Results
 
 Array = NDArray[np.float64]
@@ -35,7 +38,6 @@ _GAP_PRIOR = 3.0
 _LEAST_GAP = 0.002
 # Recipes differ more at the target than at the scales seen so far: factor of the variance.
 _GROWTH = 2.0
-NOT_FORECASTABLE = "F"
 
 Key = tuple[str, str, int]
 
@@ -200,6 +202,7 @@ def compare(
         UnknownNameError: a family, task or method that is not there.
         ForecastError: fewer than two families carry a forecast, or no two were scored on the same benchmark.
     """
+    check_target(params, tokens)
     forecasters, left_out = fit_contenders(
         results, families, tasks=tasks, method=method, seed=seed, resamples=resamples, progress=progress
     )
@@ -257,9 +260,14 @@ def rank_forecasts(
         for key in sorted({key for own in forecasts.values() for key in own})
         if sum(key in own for own in forecasts.values()) >= 2
     ]
-    seen = {
-        key: common_gaps(panels, {name: rows[name][key] for name in families if key in forecasts[name]}) for key in keys
-    }
+    seen = {}
+    for key in keys:
+        shared = [name for name in families if key in forecasts[name]]
+        seen[key] = common_gaps(
+            panels,
+            {name: rows[name][key] for name in shared},
+            {name: forecasts[name][key].median for name in shared},
+        )
     everything = np.concatenate([one.seen for one in seen.values()]) if seen else np.zeros(0)
     typical = float(np.mean(everything**2)) if everything.size else _TYPICAL_GAP**2
     rankings = []

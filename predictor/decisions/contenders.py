@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable
 
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecast import AUTO, Forecaster, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
+from predictor.progress import Progress, opened
 from predictor.results import Results
 
 # Two runs give a straight line and nothing by which it could be doubted.
 FEWEST_RUNS = 3
-
-Progress = Callable[[int], AbstractContextManager[Callable[[str], None]]]
 
 
 def fit_contenders(
@@ -64,7 +62,7 @@ def fit_contenders(
     }
     forecasters = {}
     contenders = [name for name in asked if name not in left_out]
-    with progress(len(contenders)) if progress else nullcontext(lambda line: None) as done:
+    with opened(progress, len(contenders)) as done:
         for name in contenders:
             try:
                 forecasters[name] = fit_forecaster(

@@ -18,9 +18,12 @@ from predictor.errors import ForecastError, InputError
 from predictor.fitting.units import geometric_mean
 from predictor.forecast import Forecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.forecast.methods.method import distinct_runs
 from predictor.forecast.panel import SHARED_ERROR, Panel, binomial_error, measurement_error
+from predictor.forecast.target import check_target
 from predictor.laws import get_law
+from predictor.progress import Progress
 from predictor.quantity import format_quantity
 from predictor.results import Results
 
@@ -32,6 +35,9 @@ MOST_RUNS, MOST_SEEDS = 12, 3
 RATIOS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
 # Candidate sizes are apart by this factor where the table names none, and no more than so many are looked at.
 _SIZE_STEP, _MOST_SIZES = 2.0, 14
+# Smallest size that may be asked for, as a share of the target's: a tenth of where a first ladder begins. Tokens per
+# parameter that may be, from a run that has hardly begun to models of some thousand parameters.
+_SMALLEST_SHARE, _RATIO_RANGE = 1e-4, (0.1, 1e5)
 # A benchmark needs this many runs for its law and its noise to be told apart at all.
 _FEWEST_RUNS = 3
 
@@ -158,6 +164,7 @@ def plan(
     most_seeds: int = MOST_SEEDS,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    progress: Progress | None = None,
 ) -> Plan:
     """Plan further runs of a ladder.
 
@@ -178,14 +185,16 @@ def plan(
         most_seeds: how many of them alike but for the seed.
         seed: of the resampling.
         resamples: as of `fit_forecaster`.
+        progress: as of `fit_forecaster`, whose fits take nearly all the time.
 
     Raises:
         UnknownNameError: a task or family that is not there.
         ForecastError: there is no forecast to narrow.
-        InputError: the budget pays for no run, or for the target itself.
+        InputError: the budget pays for no run or for the target itself, or runs are asked for that say nothing of it.
     """
     check_budget(params, tokens, budget)
-    forecaster = fit_forecaster(results, family=family, tasks=tasks, seed=seed, resamples=resamples)
+    check_runs(params, sizes, ratios)
+    forecaster = fit_forecaster(results, family=family, tasks=tasks, seed=seed, resamples=resamples, progress=progress)
     answer = forecaster.predict(params, tokens)
     panel = forecaster.panel
     candidates = candidate_runs(params, tokens, budget, panel, sizes, ratios)
@@ -193,7 +202,7 @@ def plan(
     kept = [
         one
         for one in answer.forecasts
-        if one.grade != "F"
+        if one.grade != NOT_FORECASTABLE
         and distinct_runs(panel, panel.score[[places[one.task, one.num_fewshot]]])[0] >= _FEWEST_RUNS
     ]
     if not kept:
@@ -261,9 +270,10 @@ def plan_first(
 
     Raises:
         UnknownNameError: nobody of that name has published the chinchilla law.
-        InputError: the budget pays for no run, or for the target itself.
+        InputError: the budget pays for no run or for the target itself, or runs are asked for that say nothing of it.
     """
     check_budget(params, tokens, budget)
+    check_runs(params, sizes, ratios)
     candidates = candidate_runs(params, tokens, budget, None, sizes, ratios)
     points = _points(params, tokens, candidates)
     belief = believe_published(published, points)
@@ -319,15 +329,41 @@ def believe_published(name: str, points: Scale) -> Belief:
 
 
 def check_budget(params: float, tokens: float, budget: float) -> None:
-    """Refuse a budget that pays for the target.
+    """Refuse a budget that pays for the target, and a target that is no model.
 
     Raises:
-        InputError: it does.
+        InputError: it does, or the target is none.
     """
+    check_target(params, tokens)
     if budget >= 6 * params * tokens:
         raise InputError(
             f"the budget of {budget:.3g} FLOPs pays for the target itself ({6 * params * tokens:.3g})",
             "train it, or plan with a smaller --budget",
+        )
+
+
+def check_runs(params: float, sizes: Sequence[float] | None, ratios: Sequence[float] | None) -> None:
+    """Refuse runs that say nothing of the target: larger than it, far too small, or no training at all.
+
+    The belief is a law carried from a run to the target, and would trust it over any distance: it plans for models of
+    ten parameters, which cost nothing, where it may.
+
+    Raises:
+        InputError: there is one among those asked for.
+    """
+    least = params * _SMALLEST_SHARE
+    if sizes is not None and not all(least <= one <= 1.001 * params for one in sizes):
+        wrong = next(format_quantity(one) for one in sizes if not least <= one <= 1.001 * params)
+        raise InputError(
+            f"a run of {wrong} parameters says nothing of a target of {format_quantity(params)}",
+            f"name --sizes from {format_quantity(least)} to {format_quantity(params)}",
+        )
+    low, high = _RATIO_RANGE
+    if ratios is not None and not all(low <= one <= high for one in ratios):
+        wrong = next(format_quantity(one) for one in ratios if not low <= one <= high)
+        raise InputError(
+            f"no run is trained on {wrong} tokens per parameter",
+            f"name --ratios from {low:g} to {format_quantity(high)}",
         )
 
 

@@ -14,6 +14,7 @@ from predictor import __version__
 from predictor.decisions.kemeny import KemenyOrder, borda, kemeny, pairwise_wins
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.fitting import stable_generator
+from predictor.forecast.annealed import SERIES, end_scores
 from predictor.results import Results
 from predictor.results.readers import LOSS_PREFIX
 from predictor.results.schema import is_share
@@ -191,7 +192,9 @@ def rank(
 
 
 def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterable[str] | None) -> pd.DataFrame:
-    """Tabulate the score of each run's last checkpoint on each benchmark.
+    """Tabulate the score of each run's end on each benchmark.
+
+    That is its last checkpoint's; where the schedule's end is known and reached, what the last stretch says of it.
 
     Returns:
         index (family, run, params, tokens), columns (task, num_fewshot; -1 where the table does not say); NaN where not
@@ -215,8 +218,13 @@ def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterabl
         & (evals["tokens"] > 0)
     ]
     rows = rows.assign(num_fewshot=rows["num_fewshot"].fillna(-1).astype(int))
-    end = rows.groupby(["family", "run"])["tokens"].transform("max")
-    rows = rows[rows["tokens"] == end]
+    # As forecasts take them: a schedule's end as its last stretch of checkpoints tells it, with less noise than one.
+    ends = [end_scores(own).assign(family=name) for name, own in rows.groupby("family")]
+    newest = rows.groupby(["family", "run"])["tokens"].transform("max")
+    rows = rows[rows["tokens"] == newest]
+    if ends:
+        rows = rows.merge(pd.concat(ends, ignore_index=True), on=["family", "run", *SERIES], how="left")
+        rows["value"] = rows["end"].clip(0.0, 1.0).fillna(rows["value"])
     return rows.pivot_table(
         index=["family", "run", "params", "tokens"], columns=["task", "num_fewshot"], values="value", aggfunc="mean"
     )

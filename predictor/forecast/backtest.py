@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictor.forecast.methods import Method, Resampling
 from predictor.forecast.panel import Panel
+from predictor.progress import Done, silent
 
 Array = NDArray[np.float64]
 
@@ -54,13 +55,19 @@ def hold_outs(panel: Panel) -> list[NDArray[np.intp]]:
     return [distinct[number] for number in chosen] if distinct else []
 
 
-def backtest(panel: Panel, methods: Mapping[str, Method], held: list[NDArray[np.intp]] | None = None) -> pd.DataFrame:
+def backtest(
+    panel: Panel,
+    methods: Mapping[str, Method],
+    held: list[NDArray[np.intp]] | None = None,
+    done: Done = silent,
+) -> pd.DataFrame:
     """Forecast the last checkpoint of each held-out run with every method.
 
     Args:
         panel: the observations.
         methods: what to try.
         held: numbers of the runs that each hold-out leaves out; `hold_outs` where None.
+        done: called with a line after each hold-out.
 
     Returns:
         one row per (hold-out, run, series, method): columns `COLUMNS`, `held_out` the number of runs left out,
@@ -68,38 +75,48 @@ def backtest(panel: Panel, methods: Mapping[str, Method], held: list[NDArray[np.
     """
     rows = []
     for number, left_out in enumerate(hold_outs(panel) if held is None else held):
-        fitted = without_runs(panel, left_out)
-        tests = _tests(panel, fitted, left_out)
-        # Like `build_panel`: runs of one compute say nothing of how scores depend on it.
-        alike = fitted.flops.max() < 1.01 * fitted.flops.min()
-        if not tests or alike or not np.isfinite(fitted.score).any():
-            continue
-        for method in methods.values():
-            accepted = accepted_series(fitted, method)[0]
-            if not accepted.size:
-                continue
-            model = method.fit(fitted.select(accepted), Resampling(0, 0))
-            for last in tests:
-                forecasts = model.predict(panel.params[last], panel.tokens[last])[:, 0]
-                rows.append(
-                    pd.DataFrame(
-                        {
-                            "hold_out": number,
-                            "held_out": left_out.size,
-                            "run": panel.runs[panel.run[last]],
-                            "ratio": panel.flops[last] / fitted.flops.max(),
-                            "series": accepted,
-                            "method": method.name,
-                            "forecast": forecasts,
-                            "truth": panel.score[accepted, last],
-                            "stderr": panel.stderr[accepted, last],
-                        }
-                    )
-                )
+        rows += _forecast_held_out(panel, methods, number, left_out)
+        done(f"{left_out.size} of {len(panel.runs)} runs held out")
     if not rows:
         return pd.DataFrame({name: pd.Series(dtype=float) for name in COLUMNS})
     table = pd.concat(rows, ignore_index=True)
     return table[table["truth"].notna() & table["forecast"].notna()].reset_index(drop=True)
+
+
+def _forecast_held_out(
+    panel: Panel, methods: Mapping[str, Method], number: int, left_out: NDArray[np.intp]
+) -> list[pd.DataFrame]:
+    """Forecast one hold-out's runs, a table for each method and run; none where too little stays to fit."""
+    fitted = without_runs(panel, left_out)
+    tests = _tests(panel, fitted, left_out)
+    # Like `build_panel`: runs of one compute say nothing of how scores depend on it.
+    alike = fitted.flops.max() < 1.01 * fitted.flops.min()
+    if not tests or alike or not np.isfinite(fitted.score).any():
+        return []
+    rows = []
+    for method in methods.values():
+        accepted = accepted_series(fitted, method)[0]
+        if not accepted.size:
+            continue
+        model = method.fit(fitted.select(accepted), Resampling(0, 0))
+        for last in tests:
+            forecasts = model.predict(panel.params[last], panel.tokens[last])[:, 0]
+            rows.append(
+                pd.DataFrame(
+                    {
+                        "hold_out": number,
+                        "held_out": left_out.size,
+                        "run": panel.runs[panel.run[last]],
+                        "ratio": panel.flops[last] / fitted.flops.max(),
+                        "series": accepted,
+                        "method": method.name,
+                        "forecast": forecasts,
+                        "truth": panel.score[accepted, last],
+                        "stderr": panel.stderr[accepted, last],
+                    }
+                )
+            )
+    return rows
 
 
 def without_runs(panel: Panel, left_out: NDArray[np.intp]) -> Panel:

@@ -13,13 +13,14 @@ from numpy.typing import NDArray
 
 from predictor import __version__
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast.backtest import accepted_series, backtest
+from predictor.forecast.backtest import accepted_series, backtest, hold_outs
 from predictor.forecast.combination import Combination, weighted_median
 from predictor.forecast.grade import grade, not_forecastable
 from predictor.forecast.methods import METHODS, Fitted, NeedsResults, Resampling
 from predictor.forecast.methods.families import FamilyShift, FittedFamilies
 from predictor.forecast.panel import Panel, build_panel, choose_family, measurement_error
-from predictor.forecast.target import Curve, Forecast, Target, TaskForecast
+from predictor.forecast.target import Curve, Forecast, Target, TaskForecast, check_target
+from predictor.progress import Progress, opened
 from predictor.results import Results
 from predictor.results.schema import is_share
 
@@ -204,6 +205,7 @@ def fit_forecaster(
     method: str = AUTO,
     seed: int = 0,
     resamples: int = RESAMPLES,
+    progress: Progress | None = None,
 ) -> Forecaster:
     """Fit the methods to a family's runs and to `resamples` disturbed copies of them.
 
@@ -217,6 +219,7 @@ def fit_forecaster(
         method: `auto` for the combination, or the name of one method.
         seed: of the resampling.
         resamples: how many copies.
+        progress: opened with the number of methods and hold-outs; gives what is called with a line after each.
 
     Raises:
         UnknownNameError: a task, family or method that is not there.
@@ -243,13 +246,15 @@ def fit_forecaster(
     rows = [i for i in asked if any(i not in reasons for reasons in refusals.values())]
     if not rows:
         raise _nothing_to_forecast(method, chosen, wanted, [reasons[i] for reasons in refusals.values() for i in asked])
-    fitted = {}
-    for name, one in methods.items():
-        # All series are fitted whichever are asked for: they lend each other strength.
-        own = np.array([i for i in range(len(panel.series)) if i not in refusals[name]], dtype=np.intp)
-        if own.size:
-            fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
-    history = backtest(panel, methods)
+    fitted, held = {}, hold_outs(panel)
+    with opened(progress, len(methods) + len(held)) as done:
+        for name, one in methods.items():
+            # All series are fitted whichever are asked for: they lend each other strength.
+            own = np.array([i for i in range(len(panel.series)) if i not in refusals[name]], dtype=np.intp)
+            if own.size:
+                fitted[name] = (own, one.fit(panel.select(own), Resampling(resamples, seed)))
+            done(f"{name}: {own.size} benchmarks")
+        history = backtest(panel, methods, held, done)
     accepted = np.array([[i not in refusals[name] for name in methods] for i in range(len(panel.series))])
     combination = Combination.of(history, tuple(methods), accepted)
     asked_for = {"seed": seed, "resamples": resamples, "method": method}
@@ -281,6 +286,7 @@ def _record(
 
 def forecast(results: Results, params: float, tokens: float, **options: Any) -> Forecast:
     """Forecast a model of `params` parameters trained on `tokens` tokens; options are those of `fit_forecaster`."""
+    check_target(params, tokens)
     return fit_forecaster(results, **options).predict(params, tokens)
 
 

@@ -6,10 +6,13 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from predictor.quantity import format_factor
+
 Array = NDArray[np.float64]
 
 # Half-width of the 80 % interval, in shares, up to which each letter is given.
 LETTERS = (("A", 0.02), ("B", 0.035), ("C", 0.05), ("D", 0.08), ("E", np.inf))
+NOT_FORECASTABLE = "F"
 # With fewer runs than this no letter above D is given: the backtest has next to nothing to stand on.
 RUNS_FOR_TRUST = 5
 # Share from which on a benchmark counts as solved.
@@ -59,10 +62,10 @@ def grade(
         tests: number of held-out forecasts.
     """
     if obstacle is not None:
-        return "F", f"not forecastable: {obstacle}"
+        return NOT_FORECASTABLE, f"not forecastable: {obstacle}"
     letter = next(name for name, widest in LETTERS if half_width <= widest)
-    reach = f"{ratio:.1f}x the compute of the largest run" if ratio > 1 else "within the ladder's compute"
-    parts = [reach, f"methods within {100 * disagreement:.1f} points"]
+    reach = f"{format_factor(ratio)}x the compute of the largest run" if ratio > 1 else "within the ladder's compute"
+    parts = [reach, f"methods within {100 * disagreement:.1f} points of each other"]
     if tests:
         parts.append(f"held-out larger runs missed by {100 * error:.1f} points on average ({tests} forecasts)")
     else:

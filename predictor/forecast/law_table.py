@@ -113,4 +113,7 @@ def _own_loss(rows: pd.DataFrame, task: str) -> str:
     for name in TASK_LOSSES:
         if name in metrics:
             return name
-    raise InputError(f"{task} has no loss of its right answers ({', '.join(TASK_LOSSES)})", "name a loss with --loss")
+    raise InputError(
+        f"{task} has no loss of its right answers ({', '.join(TASK_LOSSES)})",
+        "name a loss with --loss, in 'laws solve' with --loss-task",
+    )

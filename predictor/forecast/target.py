@@ -11,6 +11,22 @@ from numpy.typing import NDArray
 from predictor.errors import InputError
 from predictor.quantity import format_quantity
 
+# A thousand times what has been trained, and more: beyond lies a slip of the hand, as a suffix too many.
+MOST_PARAMS, MOST_TOKENS = 1e16, 1e18
+
+
+def check_target(params: float, tokens: float) -> None:
+    """Refuse what is no model, before the work of fitting.
+
+    Raises:
+        InputError: no model has so few or so many parameters, or training tokens.
+    """
+    if not (1 <= params <= MOST_PARAMS and 1 <= tokens <= MOST_TOKENS):
+        raise InputError(
+            f"no model has {format_quantity(params)} parameters and {format_quantity(tokens)} training tokens",
+            "give the size of a model and the length of its training, as 7B and 140B",
+        )
+
 
 @dataclass(frozen=True)
 class Target:
@@ -30,12 +46,7 @@ class Target:
     family: str
 
     def __post_init__(self) -> None:
-        if not (self.params >= 1 and self.tokens >= 1 and np.isfinite(self.flops)):
-            size, length = format_quantity(self.params), format_quantity(self.tokens)
-            raise InputError(
-                f"no model has {size} parameters and {length} training tokens",
-                "give the size of a model and the length of its training, as 7B and 140B",
-            )
+        check_target(self.params, self.tokens)
 
     @property
     def flops(self) -> float:

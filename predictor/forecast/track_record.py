@@ -6,8 +6,7 @@ taken out of the table before anything is fitted, that backtest too, and only th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -21,6 +20,7 @@ from predictor.forecast.forecaster import RESAMPLES, fit_forecaster
 from predictor.forecast.methods import METHODS
 from predictor.forecast.panel import Panel, build_panel, choose_family
 from predictor.forecast.target import TaskForecast
+from predictor.progress import Progress, opened
 from predictor.results import Results
 
 COMBINATION = "combination"
@@ -263,7 +263,7 @@ def track_record(
     hold_out: int | None = None,
     seed: int = 0,
     resamples: int = RESAMPLES,
-    progress: Callable[[int], AbstractContextManager[Callable[[str], None]]] | None = None,
+    progress: Progress | None = None,
 ) -> TrackRecord:
     """Hold out the largest runs, several numbers of them in turn, and forecast them from the others.
 
@@ -286,7 +286,7 @@ def track_record(
     hold_outs = choose_hold_outs(panel, hold_out)
     forecasts: list[HeldOutForecast] = []
     notes = [*results.notes, *([note] if note else [])]
-    with progress(len(hold_outs)) if progress else nullcontext(_silent) as done:
+    with opened(progress, len(hold_outs)) as done:
         for held in hold_outs:
             try:
                 answers = forecast_held_out(results, panel, held, tasks=wanted, seed=seed, resamples=resamples)
@@ -311,7 +311,3 @@ def track_record(
         "notes": notes,
     }
     return TrackRecord(chosen, tuple(forecasts), record)
-
-
-def _silent(line: str) -> None:
-    """Tell nobody."""

@@ -9,6 +9,8 @@ from predictor.errors import InputError, UnknownNameError
 from predictor.laws.law import Array
 
 SCHEDULES = ("constant", "cosine", "wsd")
+# Every step has its rate in memory, and the annealing area is summed step by step.
+MOST_STEPS = 100_000_000
 
 
 def learning_rates(
@@ -39,6 +41,8 @@ def learning_rates(
         raise UnknownNameError("schedule", schedule, SCHEDULES)
     if steps < 1 or not 0 <= warmup < steps:
         raise InputError(f"{steps} steps with {warmup} of warmup are no schedule", "give more steps than warmup")
+    if steps > MOST_STEPS:
+        raise InputError(f"{steps} steps are more than any training takes", f"give no more than {MOST_STEPS}")
     if peak <= 0 or not 0 <= final <= 1 or not 0 < decay_share <= 1:
         raise InputError(
             f"peak {peak:g}, final {final:g} and decay share {decay_share:g} are no schedule",

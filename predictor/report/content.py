@@ -13,6 +13,7 @@ from markupsafe import Markup
 
 from predictor.difficulty import ClusterAnalysis
 from predictor.forecast import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.forecast.panel import Panel
 from predictor.report.coverage import Held, list_coverage, warn_of_coverage
 from predictor.report.evidence import (
@@ -37,7 +38,7 @@ from predictor.report.figures import (
 )
 from predictor.report.loss_laws import LossLaw
 from predictor.report.sensitivity import FACTORS, forecast_grid
-from predictor.report.wording import NOT_FORECASTABLE, compute, grade_letters, interval, percent, shots, times
+from predictor.report.wording import compute, grade_letters, interval, percent, shots, times
 
 
 @dataclass(frozen=True)
@@ -286,8 +287,9 @@ def _caption(forecaster: Forecaster, row: int, one: TaskForecast, forecast: Fore
         told = f"Forecast {percent(one.median)}, 80 % interval {eighty}, 95 % interval {ninety_five}"
     runs = np.unique(panel.run[seen]).size
     count = f"{runs} runs" if seen.size == runs else f"{seen.size} checkpoints of {runs} runs"
+    ratio = times(target.flops / float(panel.flops.max()))
     text = (
-        f"{told}, at {compute(target.flops)} ({times(target.flops / float(panel.flops.max()))} the largest run). "
+        f"{told}, at {compute(target.flops)} ({ratio} the compute of the largest run). "
         f"{count} go from {percent(panel.score[row, least])} ({panel.runs[panel.run[least]]}) to "
         f"{percent(panel.score[row, most])} ({panel.runs[panel.run[most]]})"
     )

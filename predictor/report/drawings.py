@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, nullcontext
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.progress import Progress, opened
 from predictor.report.content import Benchmark, Report
 from predictor.report.figures.static import FORMATS, render_figure, require_matplotlib
-from predictor.report.wording import NOT_FORECASTABLE, interval, percent
+from predictor.report.wording import interval, percent
 from predictor.results.destination import check_folder
 from predictor.results.files import write_bytes_atomically
-
-Progress = Callable[[int], AbstractContextManager[Callable[[str], None]]]
 
 # Longer names are cut: file systems end at 255 bytes.
 _LONGEST_NAME = 120
@@ -79,7 +78,7 @@ def write_figures(report: Report, folder: str | Path, progress: Progress | None 
     drawings = list_drawings(report)
     place.mkdir(exist_ok=True)
     written = []
-    with progress(len(drawings)) if progress else nullcontext(_silent) as done:
+    with opened(progress, len(drawings)) as done:
         for one in drawings:
             files = render_figure(
                 one.figure, title=one.title, subtitle=one.subtitle, legend=one.legend, inches=one.inches
@@ -127,7 +126,3 @@ def _file_name(one: Benchmark) -> str:
 def _safe(name: str) -> str:
     """Keep what every file system takes; a name never begins with a dot or leaves its folder."""
     return re.sub(r"[^A-Za-z0-9._-]+", "_", name).strip("._-")[:_LONGEST_NAME] or "figure"
-
-
-def _silent(line: str) -> None:
-    """Tell nobody."""

@@ -8,7 +8,8 @@ import numpy as np
 import pandas as pd
 
 from predictor.forecast import METHODS, Forecast, Forecaster
-from predictor.report.wording import NOT_FORECASTABLE, times
+from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.report.wording import times
 
 COMBINATION = "combination"
 

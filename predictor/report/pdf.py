@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from predictor.errors import InputError
+from predictor.progress import Done, Progress, opened
 from predictor.quantity import format_quantity
 from predictor.report.content import Benchmark, Report
-from predictor.report.drawings import Progress
 from predictor.report.evidence import Errors
 from predictor.report.figures.static import render_figure, require_matplotlib
 from predictor.report.wording import (
@@ -76,7 +75,7 @@ def write_pdf(report: Report, out: str | Path, progress: Progress | None = None)
     size = f"{format_quantity(target.params)} parameters on {format_quantity(target.tokens)} tokens"
     sheet = Sheet(f"{target.family}, {size}")
     count = len(report.benchmarks) + sum(one.figure is not None for one in report.laws or ())
-    with progress(count) if progress else nullcontext(_silent) as done:
+    with opened(progress, count) as done:
         _head(sheet, report)
         _forecasts(sheet, report)
         _unsure(sheet, report)
@@ -95,7 +94,7 @@ def _head(sheet: Sheet, report: Report) -> None:
     sheet.facts(
         (
             ("Training compute", compute(report.forecast.target.flops)),
-            ("Against the largest run", f"{times(report.ratio)} {largest.name}"),
+            ("Against the largest run", f"{times(report.ratio)} the compute of {largest.name}"),
             ("Fitted to", plural(len(report.runs), "run")),
             ("Can be forecast", f"{len(report.firm)} of {plural(len(report.benchmarks), 'benchmark')}"),
         )
@@ -168,7 +167,7 @@ def _what_if(sheet: Sheet, report: Report) -> None:
     sheet.table(heads, rows, (50, *[width] * (len(heads) - 1)), "L" + "R" * (len(heads) - 1), strong=1)
 
 
-def _figures(sheet: Sheet, report: Report, done: Callable[[str], None]) -> None:
+def _figures(sheet: Sheet, report: Report, done: Done) -> None:
     sheet.heading("Figures", room=_WITH_FIGURES)
     sheet.text(
         "Scores against training compute. Dots are runs, ± one standard error; the line is the fitted curve, shaded "
@@ -184,7 +183,7 @@ def _figures(sheet: Sheet, report: Report, done: Callable[[str], None]) -> None:
     sheet.end_figures()
 
 
-def _laws(sheet: Sheet, report: Report, done: Callable[[str], None]) -> None:
+def _laws(sheet: Sheet, report: Report, done: Done) -> None:
     if report.laws is None:
         return
     sheet.heading("Loss laws")
@@ -312,7 +311,3 @@ def _errors(one: Errors) -> Sequence[str]:
 def _drawn(figure: dict, inches: tuple[float, float] = _HALF) -> io.BytesIO:
     made = render_figure(figure, ("svg",), legend=False, inches=inches, font_size=_TYPE)
     return io.BytesIO(made["svg"])
-
-
-def _silent(line: str) -> None:
-    """Tell nobody."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 
-from predictor.forecast.grade import LETTERS, RUNS_FOR_TRUST
+from predictor.forecast.grade import LETTERS, NOT_FORECASTABLE, RUNS_FOR_TRUST
+from predictor.quantity import format_factor
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")
 # A number and its unit stay on one line.
 _NO_BREAK = "\N{NO-BREAK SPACE}"
-NOT_FORECASTABLE = "F"
 
 
 def percent(share: float) -> str:
@@ -39,7 +39,7 @@ def compute(flops: float) -> str:
 
 def times(ratio: float) -> str:
     """Write a factor, as `2.5×`; two digits below one, so that a small target is not `0.0×`."""
-    return f"{ratio:.2g}×" if ratio < 1 else f"{ratio:.1f}×" if ratio < 100 else f"{ratio:,.0f}×"
+    return f"{ratio:.2g}×" if ratio < 1 else f"{format_factor(ratio)}×"
 
 
 def shots(num_fewshot: int | None) -> str:

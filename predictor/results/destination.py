@@ -19,6 +19,8 @@ def check_destination(out: str | Path, option: str = "--out") -> Path:
         InputError: it names a folder, or its folder is missing or not writable.
     """
     path = Path(out)
+    if str(path) == "-":
+        raise InputError(f"{option} is not written to standard output", f"name a file with {option}")
     if path.is_dir():
         raise InputError(f"{path} is a folder", f"name a file in it with {option}")
     return _check_parent(path, option)

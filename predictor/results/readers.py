@@ -97,9 +97,9 @@ def read_results(path: str | Path, roles: Sequence[str] = ("ladder",)) -> Result
     frame = validate(raw, str(evals))
     described = read_table(files[1]) if len(files) > 1 else None
     tasks = describe_tasks(frame, described, str(evals.with_name("tasks.parquet")))
-    missing = len(raw) - len(frame)
-    notes = (f"{missing} rows without a value were left out",) if missing else ()
-    return Results(path, frame, tasks, {file.name: sha256_of(file) for file in files}, notes)
+    notes = [f"{missing} rows without a value were left out"] if (missing := len(raw) - len(frame)) else []
+    notes += [note] if (note := _contradictions(frame)) else []
+    return Results(path, frame, tasks, {file.name: sha256_of(file) for file in files}, tuple(notes))
 
 
 def hash_inputs(path: str | Path) -> dict[str, str]:
@@ -126,6 +126,20 @@ def hash_inputs(path: str | Path) -> dict[str, str]:
         "scores": "sha256:" + hashlib.sha256("\n".join(lines).encode()).hexdigest(),
         **{file.name: sha256_of(file) for file in described if file.exists()},
     }
+
+
+def _contradictions(frame: pd.DataFrame) -> str | None:
+    """Say that a table gives one score several values, as where two tables were joined that overlap."""
+    key = ["family", "run", "step", "tokens", "task", "metric", "num_fewshot"]
+    told = frame[[*key, "value"]].drop_duplicates()
+    twice = told[told.duplicated(key, keep=False)]
+    if twice.empty:
+        return None
+    scores, first = len(twice.drop_duplicates(key)), twice.iloc[0]
+    return (
+        f"{scores} scores stand in the table with several values, whose mean is taken, as that of run {first['run']}, "
+        f"task {first['task']}, metric {first['metric']}"
+    )
 
 
 def _table_files(path: Path) -> list[Path] | None:
@@ -172,7 +186,9 @@ def read_table(path: Path) -> pd.DataFrame:
             return pd.read_csv(path, sep="\t" if path.suffix == ".tsv" else ",", dtype=names)
     except pd.errors.EmptyDataError:
         raise InputError(f"{path} is empty", "write a header and at least one row") from None
-    except (pa.ArrowInvalid, pd.errors.ParserError, UnicodeDecodeError, OSError) as error:
+    except UnicodeDecodeError:
+        raise InputError(f"{path} is not UTF-8", "save it as Parquet, or as CSV in UTF-8") from None
+    except (pa.ArrowInvalid, pd.errors.ParserError, OSError) as error:
         raise InputError(f"{path} cannot be read as a table ({error})", "write it again as Parquet or CSV") from None
     raise InputError(f"{path} is neither Parquet nor CSV", "give a file that ends in .parquet or .csv")
 

@@ -127,7 +127,7 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
     if broken.any():
         row = _first(broken)
         raise InputError(
-            f"{source}: column {name} is not a number in row {row} ('{column.iloc[row]}')", "write a number"
+            f"{source}: column {name} is not a number in row {row} ('{column.iloc[row - 1]}')", "write a number"
         )
     if kind == "int64" and numbers.isna().any():
         raise InputError(f"{source}: column {name} is empty in row {_first(numbers.isna())}", "fill it in")
@@ -137,7 +137,7 @@ def _typed(column: pd.Series, name: str, kind: str, source: str) -> pd.Series:
     if huge.any():
         row = _first(huge)
         raise InputError(
-            f"{source}: column {name} is {column.iloc[row]} in row {row}", f"no count here exceeds {_LARGEST:.0e}"
+            f"{source}: column {name} is {column.iloc[row - 1]} in row {row}", f"no count here exceeds {_LARGEST:.0e}"
         )
     return numbers.round().astype(kind)  # type: ignore[call-overload]
 
@@ -150,4 +150,5 @@ def _refuse(table: pd.DataFrame, bad: pd.Series, what: str, source: str, remedy:
 
 
 def _first(mask: Iterable[bool]) -> int:
-    return int(np.argmax(np.asarray(mask, dtype=bool)))
+    """Number the first row that is marked, the one below a table's header being row 1."""
+    return 1 + int(np.argmax(np.asarray(mask, dtype=bool)))

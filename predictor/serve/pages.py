@@ -10,9 +10,10 @@ import pandas as pd
 
 from predictor.errors import UnknownNameError
 from predictor.forecast import Forecast
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.quantity import parse_quantity
 from predictor.report.figures import benchmark_figure, runs_figure
-from predictor.report.wording import NOT_FORECASTABLE, interval, percent
+from predictor.report.wording import interval, percent
 from predictor.results.readers import LOSS_PREFIX
 from predictor.serve.snapshot import Snapshot, Source
 

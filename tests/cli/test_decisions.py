@@ -60,6 +60,9 @@ def test_plan_from_results_and_from_nothing(predictor, ladder_folder, tmp_path):
     assert answer["schema"] == "predictor.plan/1"
     assert answer["flops"] <= answer["budget"] == 1e21
     assert "80 % width now" in shown.stdout
+    # Piped, progress is plain lines on stderr, one for each method and each hold-out.
+    assert "last_value: 3 benchmarks" in shown.stderr
+    assert "of 6 runs held out" in shown.stderr
     first = json.loads(predictor("plan", "--budget", "1e20", *TARGET, "--json", "-").stdout)
     assert first["basis"] == "besiroglu"
     assert first["tasks"][0]["task"] is None
@@ -73,6 +76,8 @@ def test_rank_and_density_print_every_model(predictor, families_csv):
     dense = json.loads(predictor("density", "--results", families_csv, "--reference", "web", "--json", "-").stdout)
     assert dense["schema"] == "predictor.density/1"
     assert {one["family"] for one in dense["models"]} == {"mix"}
+    told = predictor("density", "--results", families_csv, "--reference", "web", "--tasks", "easy").stderr
+    assert "Fitting 1/" in told
 
 
 def test_wrong_input_is_answered_in_one_line(refused, families_csv, ladder_folder):
@@ -81,5 +86,6 @@ def test_wrong_input_is_answered_in_one_line(refused, families_csv, ladder_folde
     assert "pays for the target itself" in refused("plan", "--budget", "1e30", *TARGET)
     assert "--tasks needs --results" in refused("plan", "--budget", "1e20", *TARGET, "--tasks", "easy")
     assert "'x' is not a number" in refused("plan", "--budget", "1e20", *TARGET, "--sizes", "1B,x")
+    assert "says nothing of a target of 13B" in refused("plan", "--budget", "1e20", *TARGET, "--sizes", "1,1B")
     assert "unknown published fit" in refused("plan", "--budget", "1e20", *TARGET, "--published", "nobody")
     assert "unknown family 'pythia'" in refused("density", "--results", families_csv, "--reference", "pythia")

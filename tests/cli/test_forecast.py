@@ -45,6 +45,19 @@ def test_the_table_names_every_task_with_its_grade(predictor, ladder_folder):
         assert any(line.startswith(task) for line in done.stdout.splitlines())
 
 
+def test_what_cannot_be_forecast_is_given_no_number(predictor, tmp_path, draw_ladder):
+    table = draw_ladder(middles={"easy": 2.9, "never": 0.5})
+    table.loc[table["task"] == "never", "value"] = [0.262, 0.258, 0.261, 0.257, 0.259, 0.256]
+    table.to_csv(tmp_path / "t.csv", index=False)
+    done = predictor("forecast", "--results", "t.csv", *TARGET)
+    line = next(line for line in done.stdout.splitlines() if line.startswith("never"))
+    grade = line.split().index("F")
+    assert line.split()[grade - 3 : grade] == ["-", "-", "-"]
+    asked = predictor("query", "never", "--results", "t.csv", *TARGET).stdout
+    assert "never (acc, 0-shot): no forecast; left open" in asked
+    assert "interval" not in asked
+
+
 def test_a_csv_table_is_enough(predictor, tmp_path, draw_ladder):
     draw_ladder()[["run", "params", "tokens", "task", "metric", "value"]].to_csv(tmp_path / "t.csv", index=False)
     done = predictor("forecast", "--results", "t.csv", *TARGET, "--tasks", "easy,hard", "--json", "-")
@@ -55,6 +68,10 @@ def test_wrong_input_is_answered_in_one_line(refused, ladder_folder, tmp_path, d
     assert "absent does not exist" in refused("forecast", "--results", "absent", *TARGET)
     assert "unknown task 'esy'" in refused("forecast", "--results", ladder_folder, *TARGET, "--tasks", "esy")
     assert "unknown family" in refused("forecast", "--results", ladder_folder, *TARGET, "--family", "other")
+    # At once, not after the fits.
+    assert "no model has 1e+188T parameters" in refused(
+        "forecast", "--results", ladder_folder, "--params", "1e200", "--tokens", "1B"
+    )
     assert "unknown method" in refused("forecast", "--results", ladder_folder, *TARGET, "--method", "magic")
     assert "'many' is not a number" in refused(
         "forecast", "--results", ladder_folder, "--params", "many", "--tokens", "1B"

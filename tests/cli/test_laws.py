@@ -2,6 +2,7 @@ import itertools
 import json
 
 import numpy as np
+import pandas as pd
 import pytest
 from click.testing import CliRunner
 
@@ -120,6 +121,24 @@ def test_the_critical_batch_at_a_loss():
     assert "200M" in shown("critical-batch", "--published", "kaplan", "--loss", "1")
 
 
+def test_a_critical_batch_from_a_fit_has_an_interval(tmp_path):
+    random = np.random.default_rng(0)
+    rows = []
+    for number, loss in enumerate(np.linspace(2.0, 4.0, 12)):
+        at = {"run": f"r{number}", "params": 10**8 * (number + 1), "tokens": 10**10}
+        batch = 2e8 * loss ** (-1 / 0.21) * np.exp(0.05 * random.standard_normal())
+        rows += [{**at, "task": "batch", "metric": "tokens", "value": batch}]
+        rows += [{**at, "task": "loss:val", "metric": "nll", "value": loss}]
+    pd.DataFrame(rows).to_csv(tmp_path / "t.csv", index=False)
+    fit = ("--results", tmp_path / "t.csv", "--task", "batch", "--loss-task", "loss:val", "--loss", "3")
+    answer = solved("critical-batch", *fit)
+    low, high = answer["interval_80"]
+    assert 0.8 * answer["tokens"] < low < answer["tokens"] < high < 1.25 * answer["tokens"]
+    assert answer["tokens"] == pytest.approx(2e8 * 3 ** (-1 / 0.21), rel=0.1)
+    assert shown("critical-batch", *fit).splitlines()[1].startswith("80 % interval [")
+    assert solved("critical-batch", "--published", "kaplan", "--loss", "1")["interval_80"] is None
+
+
 def test_the_asymptote_of_a_published_and_of_a_fitted_law(ladder_folder):
     assert solved("asymptote", "chinchilla", "--published", "besiroglu")["asymptote"] == pytest.approx(1.8172)
     text = shown("asymptote", "asymptote", "--results", ladder_folder, "--task", "loss:heldout")
@@ -170,6 +189,8 @@ def test_what_cannot_be_solved_is_said(ladder_folder):
     optimum = ("optimum", "--published", "besiroglu")
     assert "a budget or a loss is needed" in not_solved(*optimum)
     assert "ask for a loss above 1.817" in not_solved(*optimum, "--loss", "1.5")
+    endless = ("schedule", "--schedule", "wsd", "--steps", "1e15", "--peak", "1e-3")
+    assert "more than any training takes" in not_solved(*endless, "--parameters", "L0=2.2,A=0.6,alpha=0.5,C=0.4")
     assert "tends to no finite value" in not_solved("asymptote", "knowledge_capacity", "--published", "1000_exposures")
 
 

@@ -125,6 +125,7 @@ def test_bad_places_are_refused_before_the_work(
     same = str(tmp_path / "same")
     for arguments, said in (
         ((), "nothing is to be written"),
+        (("--out", "-"), "is not written to standard output"),
         (("--out", same, "--pdf", same), "--out and --pdf name the same file"),
         (("--pdf", str(tmp_path)), "is a folder"),
         (("--pdf", str(tmp_path / "nowhere" / "r.pdf")), "nowhere does not exist"),

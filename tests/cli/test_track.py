@@ -69,4 +69,8 @@ def test_wrong_input_is_answered_in_one_line(refused, runs, tmp_path):
     assert "did you mean run-3" in refused("track", "--results", table, "--run", "run3")
     assert "unknown task" in refused("track", "--results", table, "--run", "run-3", "--tasks", "none")
     assert "does not exist" in refused("track", "--results", table, "--run", "run-3", "--html", "gone/t.html")
+    one = ("--html", "t.html", "--json", "t.html")
+    assert "--html" in refused("track", "--results", table, "--run", "run-3", *one)
+    assert "would replace" in refused("track", "--results", table, "--run", "run-3", "--html", table)
+    assert "no model has" in refused("track", "--results", table, "--run", "run-3", "--tokens", "1e300")
     assert "name a file" in refused("track", "--results", table, "--run", "run-3", "--watch", "--json", "-")

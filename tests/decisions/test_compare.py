@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from predictor.decisions import compare
-from predictor.decisions.common_scales import Gaps, blend, common_gaps
+from predictor.decisions.common_scales import Gaps, _carried, blend, common_gaps
 from predictor.decisions.comparison import _shrink
 from predictor.decisions.correlation import measure_correlation
 from predictor.errors import ForecastError, UnknownNameError
@@ -116,15 +116,27 @@ def test_common_scales_are_the_runs_of_one_size_and_length(testbed):
     rows = {
         name: next(i for i, one in enumerate(panel.series) if one.task == "arc_easy") for name, panel in panels.items()
     }
-    gaps = common_gaps(panels, rows)
+    gaps = common_gaps(panels, rows, dict.fromkeys(panels, 0.5))
     evals = results.evals[results.evals["task"] == "arc_easy"].assign(
         ratio=lambda t: 2 ** np.log2(t["tokens"] / t["params"]).round(2)
     )
     wide = evals.pivot_table(index=["params", "ratio"], columns="family", values="value")[list(panels)].dropna()
     largest = sorted(wide.index, key=lambda one: -(float(one[0]) ** 2) * one[1])[:5]
-    expected = (wide.loc[largest, "rpj"] - wide.loc[largest, "rw_original"]).mean()
+    scores = wide.loc[largest]
+    level = scores.mean(axis=1)
+    # As large in logits at one half, to first order, as where it was seen.
+    expected = ((scores["rpj"] - scores["rw_original"]) * 0.25 / (level * (1 - level))).mean()
     assert gaps.mean[0, 1] == pytest.approx(expected)
     assert gaps.mean[1, 0] == -gaps.mean[0, 1]
+
+
+def test_differences_shrink_as_both_families_come_near_the_ceiling():
+    pairs = np.array([[0.60, 0.50], [0.10, 0.08]])
+    assert _carried(pairs, 0.55) == pytest.approx([0.10, 0.02 * 2.0])
+    at_ninety_eight = 0.98 * 0.02 / (0.55 * 0.45)
+    assert _carried(pairs, 0.98)[0] == pytest.approx(0.10 * at_ninety_eight)
+    assert _carried(pairs, 1.0)[0] == pytest.approx(0.10 * at_ninety_eight)
+    assert _carried(pairs, 0.98)[0] < 0.01
 
 
 def test_what_cannot_be_compared_is_refused(draw_ladder, as_results):

@@ -122,6 +122,14 @@ def test_what_cannot_be_planned_is_refused(draw_ladder, as_results):
         plan(results, *TARGET, 1e24)
     with pytest.raises(InputError, match=r"pays for none of the \d+ runs"):
         plan(results, *TARGET, 1e12, resamples=4)
+    with pytest.raises(InputError, match="a run of 10 parameters says nothing of a target of 13B; name --sizes from"):
+        plan(results, *TARGET, 1e21, sizes=[10, 1e9])
+    with pytest.raises(InputError, match="a run of 26B parameters says nothing"):
+        plan_first(*TARGET, 1e21, sizes=[26e9])
+    with pytest.raises(InputError, match="no run is trained on 1T tokens per parameter"):
+        plan_first(*TARGET, 1e21, ratios=[20, 1e12])
+    with pytest.raises(InputError, match=r"no model has 1e\+188T parameters"):
+        plan_first(1e200, 1e11, 1e21)
     with pytest.raises(UnknownNameError, match="unknown published fit 'nobody'"):
         plan_first(7e9, 140e9, 1e20, published="nobody")
     flat = draw_ladder(middles={"never": 0.5})

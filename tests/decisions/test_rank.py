@@ -74,6 +74,19 @@ def table(scores):
     return pd.DataFrame(rows)
 
 
+def test_a_run_is_ranked_by_its_last_stretch_and_not_by_its_last_checkpoint(as_results):
+    rows = []
+    for number, level in enumerate((0.4, 0.5, 0.6, 0.7)):
+        for task in ("a", "b"):
+            for tokens in range(760, 1001, 20):
+                # The last checkpoint of the best model is an accident.
+                value = 0.45 if number == 3 and tokens == 1000 else level
+                row = {"run": f"m{number}", "params": 10, "tokens": tokens, "tokens_planned": 1000}
+                rows.append({**row, "task": task, "metric": "acc", "value": value})
+    answer = rank(as_results(pd.DataFrame(rows)))
+    assert [one.run for one in answer.models] == ["m3", "m2", "m1", "m0"]
+
+
 def test_a_benchmark_that_orders_the_models_backwards_stands_out(as_results):
     scores = {f"m{i}": {"a": 0.1 * i, "b": 0.1 * i, "c": 0.1 * i, "odd": 0.9 - 0.1 * i} for i in range(8)}
     answer = rank(as_results(table(scores)), reference=["a", "b", "c"])

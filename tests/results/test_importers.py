@@ -91,7 +91,7 @@ def test_of_a_folder_the_latest_file_counts_for_each_task(tmp_path):
         ("task,score\na,1\n", "lacks the columns metric, value; a table needs task, metric, value; it has task, score"),
         ("task,metric,value\n", "has no rows"),
         ("", "is empty"),
-        ("task,metric,value\na,acc,high\n", "column value is not a number in row 0 .'high'."),
+        ("task,metric,value\na,acc,high\n", "column value is not a number in row 1 .'high'."),
         ("task,metric,value\na,acc,25\n", "has a score outside .0, 1. .*divide percents by 100"),
     ],
 )

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from predictor import __version__
 from predictor.errors import ForecastError, UnknownNameError
+from predictor.forecast.target import check_target
 from predictor.forecast.trajectory.alarm import (
     BENCHMARKS,
     LOSSES,
@@ -211,6 +212,7 @@ def _end(trajectories: Trajectories, run: int, tokens: float | None) -> tuple[fl
     index = trajectories.checkpoints(run)
     reached = float(trajectories.tokens[index[-1]])
     if tokens is not None:
+        check_target(float(trajectories.params[index[0]]), tokens)
         if tokens < reached:
             raise ForecastError(
                 f"run {trajectories.runs[run]} is at {reached:.4g} tokens, beyond the end given ({tokens:.4g})",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from markupsafe import Markup
 
 from predictor.forecast import TaskForecast
-from predictor.report.wording import NOT_FORECASTABLE
+from predictor.forecast.grade import NOT_FORECASTABLE
 
 
 def interval_bar(forecast: TaskForecast) -> Markup:

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.forecast import Curve, Target, TaskForecast
+from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.forecast.panel import Panel
 from predictor.quantity import format_quantity
 from predictor.report.figures.style import LIGHT, axis, base_layout, log_axis, percent, significant
-from predictor.report.wording import NOT_FORECASTABLE
 
 # From this many observations on, points are drawn small and see-through.
 _CROWDED = 60
