@@ -3,13 +3,14 @@
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
 from predictor.errors import ConfigError
 from predictor.evaluation import status
-from predictor.evaluation.watch import make_trigger
+from predictor.evaluation.watch import Stopped, make_trigger, stopping_on_sigterm
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
 from tests.evaluation.tiny import save_checkpoint
@@ -72,6 +73,20 @@ def test_a_watch_scores_what_appears_and_leaves_in_order_on_sigterm(
     with Ledger(tmp_path / "store" / "ledger.sqlite", read_only=True) as ledger:
         assert ledger.coordinators.listed() == []
         assert [event["event"] for event in ledger.events()] == ["started", "finished"] * 2
+
+
+def test_a_sigterm_that_arrives_where_python_swallows_errors_stops_it_all_the_same():
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    began = time.monotonic()
+    with pytest.raises(Stopped), stopping_on_sigterm():
+        Dying()
+        # As `watch` does between two looks.
+        threading.Event().wait(10)
+    assert time.monotonic() - began < 10
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_what_is_no_cron_expression_is_one_line(project_file):
