@@ -80,11 +80,15 @@ def test_a_sigterm_that_arrives_where_python_swallows_errors_stops_it_all_the_sa
         def __del__(self):
             signal.raise_signal(signal.SIGTERM)
 
+    def work():
+        with stopping_on_sigterm():
+            Dying()
+            # As `watch` does between two looks.
+            threading.Event().wait(10)
+
     began = time.monotonic()
-    with pytest.raises(Stopped), stopping_on_sigterm():
-        Dying()
-        # As `watch` does between two looks.
-        threading.Event().wait(10)
+    with pytest.raises(Stopped):
+        work()
     assert time.monotonic() - began < 10
     assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 

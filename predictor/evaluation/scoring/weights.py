@@ -211,7 +211,7 @@ def read_weights(
 
 def _fill(room: torch.Tensor, file: RawIOBase) -> bool:
     """Read a tensor's bytes from where a file stands; whether it had them all."""
-    rest = memoryview(room.reshape(-1).view(torch.uint8).numpy())
+    rest = room.reshape(-1).view(torch.uint8).numpy().data
     while rest:
         count = file.readinto(rest)
         if not count:

@@ -130,7 +130,7 @@ def test_a_file_that_is_cut_off_while_it_is_read_ends_no_process(tmp_path):
             if self.asked == 5:
                 os.truncate(path, 100_000)
 
-    with pytest.raises(ValueError, match="model.safetensors ends within tensor_04"):
+    with pytest.raises(ValueError, match=r"model\.safetensors ends within tensor_04"):
         read_weights(tmp_path, CutOff())
 
 
