@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import signal
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -33,11 +34,25 @@ def stopping_on_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)
         raise Stopped
 
+    def ask_again(lost: sys.UnraisableHookArgs) -> None:
+        if not issubclass(lost.exc_type, Stopped):
+            hook(lost)
+            return
+        # Finalizers and callbacks of weak references, of which every import runs some, swallow what is raised in them.
+        signal.signal(signal.SIGTERM, stop)
+        main = threading.get_ident()
+        # From elsewhere and later: what is raised in this function is swallowed, too.
+        timer = threading.Timer(0.05, lambda: signal.pthread_kill(main, signal.SIGTERM))
+        timer.daemon = True
+        timer.start()
+
+    hook, sys.unraisablehook = sys.unraisablehook, ask_again
     before = signal.signal(signal.SIGTERM, stop)
     try:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+        sys.unraisablehook = hook
 
 
 def watch(

@@ -70,12 +70,12 @@ class DonePairs:
 
     def _listed(self) -> Iterator[tuple[str, str, str]]:
         """List the scores files of a local store; with tens of thousands of them, pathlib would take seconds."""
-        with contextlib.suppress(FileNotFoundError):
-            for run in os.scandir(self._root / "scores"):
-                for step in os.scandir(run) if run.is_dir() and run.name != IMPORTED else ():
-                    if step.is_dir():
-                        for stem in self._stems_in(step):
-                            yield run.name, step.name, stem
+        for run in _entries(self._root / "scores"):
+            for step in _entries(run) if run.is_dir() and run.name != IMPORTED else ():
+                # Scores may be merged, and their folder go, while this is listed: that hides no others.
+                with contextlib.suppress(FileNotFoundError):
+                    for stem in self._stems_in(step) if step.is_dir() else ():
+                        yield run.name, step.name, stem
 
     def _stems_in(self, folder: os.DirEntry[str]) -> tuple[str, ...]:
         """The whole scores files in a folder, which is not looked through again as long as it has not changed."""
@@ -93,3 +93,11 @@ class DonePairs:
         if time.time_ns() - changed > _TICK_NS:
             self._stems[folder.path] = (changed, tuple(stems))
         return tuple(stems)
+
+
+def _entries(folder: str | Path | os.DirEntry[str]) -> list[os.DirEntry[str]]:
+    """What is in a folder; nothing where it is not there."""
+    try:
+        return list(os.scandir(folder))
+    except FileNotFoundError:
+        return []

@@ -3,13 +3,14 @@
 import shutil
 import signal
 import subprocess
+import threading
 import time
 
 import pytest
 
 from predictor.errors import ConfigError
 from predictor.evaluation import status
-from predictor.evaluation.watch import make_trigger
+from predictor.evaluation.watch import Stopped, make_trigger, stopping_on_sigterm
 from predictor.project import load_project
 from predictor.results.ledger import Ledger
 from tests.evaluation.tiny import save_checkpoint
@@ -54,7 +55,8 @@ def test_a_watch_scores_what_appears_and_leaves_in_order_on_sigterm(
         # A checkpoint that is written in the place where it is looked for: taken only when it is whole.
         whole = save_checkpoint(tmp_path / "elsewhere", seed=3)
         (folder / "step_20").mkdir()
-        for path in sorted(whole.iterdir()):
+        # Its weights last: of them alone a look that falls between two files can tell that something is missing.
+        for path in sorted(whole.iterdir(), key=lambda path: path.suffix == ".safetensors"):
             shutil.copy(path, folder / "step_20" / path.name)
         read_until(process, "small step 20, tiny_facts")
         found = wait_for_activity(project, "waiting; looks again at ")
@@ -71,6 +73,24 @@ def test_a_watch_scores_what_appears_and_leaves_in_order_on_sigterm(
     with Ledger(tmp_path / "store" / "ledger.sqlite", read_only=True) as ledger:
         assert ledger.coordinators.listed() == []
         assert [event["event"] for event in ledger.events()] == ["started", "finished"] * 2
+
+
+def test_a_sigterm_that_arrives_where_python_swallows_errors_stops_it_all_the_same():
+    class Dying:
+        def __del__(self):
+            signal.raise_signal(signal.SIGTERM)
+
+    def work():
+        with stopping_on_sigterm():
+            Dying()
+            # As `watch` does between two looks.
+            threading.Event().wait(10)
+
+    began = time.monotonic()
+    with pytest.raises(Stopped):
+        work()
+    assert time.monotonic() - began < 10
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
 
 
 def test_what_is_no_cron_expression_is_one_line(project_file):

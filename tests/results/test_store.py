@@ -1,12 +1,14 @@
 """The store: one file a pair, only what counts is read, and damage is told."""
 
 import os
+import shutil
 
 import pandas as pd
 import pyarrow as pa
 import pytest
 
 from predictor.errors import StoreError
+from predictor.results.done_pairs import DonePairs
 from predictor.results.layout import stem_of
 from predictor.results.readers import read_results
 from predictor.results.store import Store
@@ -42,6 +44,21 @@ def test_a_pair_is_done_only_when_its_file_has_its_end(store):
     assert store.has(*place)
     os.truncate(path, path.stat().st_size // 2)
     assert not store.has(*place)
+
+
+def test_a_folder_that_goes_while_the_store_is_listed_hides_no_others(store, monkeypatch):
+    for step in (10, 20, 30):
+        store.write(*pair(step=step))
+    look, gone = DonePairs._stems_in, []
+
+    def look_too_late(self, folder):
+        if not gone:
+            gone.append(folder.name)
+            shutil.rmtree(folder.path)
+        return look(self, folder)
+
+    monkeypatch.setattr(DonePairs, "_stems_in", look_too_late)
+    assert sorted(step for _, step, _ in store.done()) == sorted({"10", "20", "30"} - set(gone))
 
 
 def test_a_damaged_file_is_set_aside_with_a_note(store):

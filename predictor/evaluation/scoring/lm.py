@@ -93,7 +93,7 @@ class TreeLM(HFLM):
             False, with nothing changed, where the checkpoint differs in more than its weights: load it anew then.
 
         Raises:
-            OSError, ValueError, safetensors.SafetensorError: a file is missing or damaged; nothing is changed.
+            OSError, ValueError: a file is missing or damaged; nothing is changed.
         """
         folder = Path(folder)
         if self._architecture is None:

@@ -8,13 +8,13 @@ from collections import Counter
 from collections.abc import Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from io import RawIOBase
 from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
 import psutil
 import torch
-from safetensors import safe_open
 
 # What a configuration may say otherwise without the module being another one.
 _SAID_OTHERWISE = ("_name_or_path", "transformers_version")
@@ -34,6 +34,8 @@ _EQUAL_FILES = (
 )
 # Of the memory that is free, the most that weights which are not needed yet may take.
 _SHARE_AHEAD = 0.25
+# safetensors' own limit, bytes.
+_LONGEST_HEADER = 100_000_000
 
 Weights = dict[str, torch.Tensor]
 
@@ -123,7 +125,7 @@ class WeightReader:
         """The weights of a checkpoint as its files are now, waiting for them if they are being read.
 
         Raises:
-            OSError, safetensors.SafetensorError: a file is missing or damaged.
+            OSError, ValueError: a file is missing or damaged.
         """
         if self._ahead is not None and self._ahead.folder == folder:
             # What went wrong ahead of time may have been a file that was still being written: now it counts.
@@ -171,7 +173,10 @@ def free_memory() -> int:
 def read_weights(
     folder: Path, unwanted: threading.Event | None = None, spare: Mapping[str, torch.Tensor] = MappingProxyType({})
 ) -> Weights | None:
-    """Read all tensors of a checkpoint's safetensors files into memory, by name; None once they are unwanted.
+    """Read the tensors of a checkpoint's safetensors files into memory, by name; None once they are unwanted.
+
+    The files are read and not mapped: of a mapped file that is cut off meanwhile, or whose file server is away, the
+    system would end the process, whatever else it is doing. Left out is what has a precision that torch has not.
 
     Args:
         folder: the checkpoint.
@@ -179,21 +184,40 @@ def read_weights(
         spare: tensors that nobody uses any more, by the name of one that they can hold.
 
     Raises:
-        OSError, safetensors.SafetensorError: a file is missing or damaged.
+        OSError, ValueError: a file is missing or damaged.
     """
     weights: Weights = {}
     for path in _files(folder):
-        with safe_open(path, framework="pt") as file:
-            for key in file.keys():  # noqa: SIM118 - the file is no mapping
+        with path.open("rb", buffering=0) as file:
+            entries = _entries(file)
+            data = file.tell()
+            for name, entry in sorted(entries.items(), key=lambda item: item[1].begin):
                 if unwanted is not None and unwanted.is_set():
                     return None
-                # A copy, as the file is mapped and would be read only when it is used.
-                mapped = file.get_tensor(key)
-                room = spare.get(key)
-                if room is None or (room.shape, room.dtype) != (mapped.shape, mapped.dtype):
-                    room = torch.empty_like(mapped, pin_memory=torch.cuda.is_available())
-                weights[key] = room.copy_(mapped)
+                dtype = getattr(torch, entry.precision, None)
+                if dtype is None:
+                    continue
+                room = spare.get(name)
+                if room is None or (tuple(room.shape), room.dtype) != (entry.shape, dtype):
+                    room = torch.empty(entry.shape, dtype=dtype, pin_memory=torch.cuda.is_available())
+                if room.nbytes != entry.end - entry.begin:
+                    raise ValueError(f"{path.name} has a damaged header: {name} is not as long as its shape says")
+                file.seek(data + entry.begin)
+                if not _fill(room, file):
+                    raise ValueError(f"{path.name} ends within {name}")
+                weights[name] = room
     return weights
+
+
+def _fill(room: torch.Tensor, file: RawIOBase) -> bool:
+    """Read a tensor's bytes from where a file stands; whether it had them all."""
+    rest = room.reshape(-1).view(torch.uint8).numpy().data
+    while rest:
+        count = file.readinto(rest)
+        if not count:
+            return False
+        rest = rest[count:]
+    return True
 
 
 def _files(folder: Path) -> list[Path]:
@@ -204,6 +228,63 @@ def _files(folder: Path) -> list[Path]:
     return [folder / name for name in names]
 
 
+@dataclass(frozen=True)
+class _Entry:
+    """What the header of a safetensors file says of a tensor.
+
+    Attributes:
+        shape: its shape.
+        precision: its type, as torch names it; as safetensors does where torch has none.
+        begin, end: where its bytes are, from the end of the header.
+    """
+
+    shape: tuple[int, ...]
+    precision: str
+    begin: int
+    end: int
+
+
+# As safetensors names them.
+_PRECISIONS = {
+    "BOOL": "bool",
+    "U8": "uint8",
+    "U16": "uint16",
+    "U32": "uint32",
+    "U64": "uint64",
+    "I8": "int8",
+    "I16": "int16",
+    "I32": "int32",
+    "I64": "int64",
+    "F8_E4M3": "float8_e4m3fn",
+    "F8_E5M2": "float8_e5m2",
+    "F16": "float16",
+    "BF16": "bfloat16",
+    "F32": "float32",
+    "F64": "float64",
+    "C64": "complex64",
+}
+
+
+def _entries(file: RawIOBase) -> dict[str, _Entry]:
+    """Read the header of a safetensors file, which then stands at its data.
+
+    Raises:
+        ValueError: it has none.
+    """
+    length = int.from_bytes(file.read(8) or b"", "little")
+    if length > _LONGEST_HEADER:
+        raise ValueError("it has no safetensors header")
+    header = json.loads(file.read(length) or b"")
+    try:
+        return {
+            name: _Entry(tuple(one["shape"]), _PRECISIONS.get(one["dtype"], one["dtype"]), *one["data_offsets"])
+            for name, one in header.items()
+            if name != "__metadata__"
+        }
+    except (KeyError, TypeError, AttributeError):
+        raise ValueError("it has no safetensors header") from None
+
+
 _Shapes = dict[str, tuple[tuple[int, ...], str]]
 
 
@@ -211,18 +292,9 @@ def _headers(folder: Path) -> _Shapes:
     """Shapes and precisions of a checkpoint's tensors, from the beginnings of its files alone."""
     found: _Shapes = {}
     for path in _files(folder):
-        with path.open("rb") as file:
-            header = json.loads(file.read(int.from_bytes(file.read(8), "little")))
-        found |= {
-            name: (tuple(one["shape"]), _PRECISIONS.get(one["dtype"], one["dtype"]))
-            for name, one in header.items()
-            if name != "__metadata__"
-        }
+        with path.open("rb", buffering=0) as file:
+            found |= {name: (entry.shape, entry.precision) for name, entry in _entries(file).items()}
     return found
-
-
-# As safetensors name them.
-_PRECISIONS = {"F64": "float64", "F32": "float32", "F16": "float16", "BF16": "bfloat16", "I64": "int64"}
 
 
 def _shapes(model: Any) -> _Shapes:
@@ -259,14 +331,14 @@ def take_weights(model: Any, weights: Weights, convert: bool) -> Weights | None:
     written = {state[name].data_ptr() for name in weights}
     if len(written) < len(weights) or any(one.data_ptr() not in written for one in state.values()):
         return None
-    # Two tensors over the same memory must both see what comes in.
-    users = Counter(one.data_ptr() for one in {id(one): one for one in state.values()}.values())
+    # Tensors over the same memory must all see what comes in, and none may be left behind in what is written to next.
+    users = Counter(one.untyped_storage().data_ptr() for one in _tensors(model))
     spare: Weights = {}
     with torch.no_grad():
         for name, tensor in weights.items():
             place = state[name]
             alike = (place.device, place.dtype, place.stride()) == (tensor.device, tensor.dtype, tensor.stride())
-            if alike and users[place.data_ptr()] == 1:
+            if alike and users[place.untyped_storage().data_ptr()] == 1:
                 spare[name], place.data = place.data, tensor
             else:
                 place.copy_(tensor, non_blocking=True)
@@ -275,3 +347,15 @@ def take_weights(model: Any, weights: Weights, convert: bool) -> Weights | None:
         # What is copied from must not be written to before it is copied.
         torch.cuda.synchronize(model.device)
     return spare
+
+
+def _tensors(model: Any) -> list[torch.Tensor]:
+    """All tensors that a model's modules hold: parameters, buffers, also those that are not saved, and attributes."""
+    held = [
+        tensor
+        for module in model.modules()
+        for place in (module._parameters, module._buffers, vars(module))
+        for tensor in place.values()
+        if isinstance(tensor, torch.Tensor)
+    ]
+    return list({id(tensor): tensor for tensor in held}.values())

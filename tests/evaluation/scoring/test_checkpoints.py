@@ -1,5 +1,6 @@
 """One checkpoint after the other: weights go into the same module, trees are made once and kept by content."""
 
+import os
 import shutil
 
 import pytest
@@ -10,7 +11,7 @@ from tokenizers import normalizers
 from predictor.evaluation.scoring import TreeLM
 from predictor.evaluation.scoring import cache as cache_module
 from predictor.evaluation.scoring.cache import TreeCache, tree_key
-from predictor.evaluation.scoring.weights import take_weights
+from predictor.evaluation.scoring.weights import read_weights, take_weights
 from tests.evaluation.scoring.small import awkward_pairs, model, requests, text, tokenizer
 
 ASKED = requests("loglikelihood", [pair for pair in awkward_pairs() if len(pair[0]) < 200])
@@ -79,6 +80,58 @@ def test_parameters_over_the_same_memory_stay_so():
     two.one.data.fill_(2.0)
     assert two.other.tolist() == [2.0] * 3
     assert take_weights(two, {"one": torch.ones(3)}, convert=False) is None
+
+
+def test_what_looks_at_a_parameter_without_being_saved_sees_the_next_checkpoint():
+    class Looking(torch.nn.Module):
+        device = torch.device("cpu")
+
+        def __init__(self):
+            super().__init__()
+            self.weight = torch.nn.Parameter(torch.zeros(4))
+            self.register_buffer("buffer", self.weight.data[1:], persistent=False)
+            self.attribute = self.weight.detach()[::2]
+
+    looking = Looking()
+    spare = take_weights(looking, {"weight": torch.ones(4)}, convert=False)
+    # What is read next is written there.
+    spare["weight"].fill_(2.0)
+    assert looking.weight.tolist() == [1.0] * 4
+    assert looking.buffer.tolist() == [1.0] * 3
+    assert looking.attribute.tolist() == [1.0] * 2
+
+
+def test_tensors_are_read_as_safetensors_does_whatever_their_precision_and_shape(tmp_path):
+    tensors = {
+        name: torch.arange(6).reshape(2, 3).to(getattr(torch, name))
+        for name in ("bool", "uint8", "int16", "int32", "int64", "float8_e4m3fn", "float16", "bfloat16", "float64")
+    }
+    tensors |= {"single": torch.tensor(3.5), "none": torch.zeros(0, 4), "complex": torch.tensor([1 + 2j])}
+    save_file(tensors, tmp_path / "model.safetensors")
+    spare = {"int16": torch.full((2, 3), 9, dtype=torch.int16), "int32": torch.zeros(3, dtype=torch.int32)}
+    found, expected = read_weights(tmp_path, spare=spare), load_file(tmp_path / "model.safetensors")
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert all(found[name].dtype == expected[name].dtype for name in found)
+    assert found["int16"] is spare["int16"]
+
+
+def test_a_file_that_is_cut_off_while_it_is_read_ends_no_process(tmp_path):
+    path = tmp_path / "model.safetensors"
+    save_file({f"tensor_{number:02}": torch.ones(100, 100) for number in range(20)}, path)
+
+    class CutOff:
+        """Asked before each tensor."""
+
+        asked = 0
+
+        def is_set(self):
+            self.asked += 1
+            if self.asked == 5:
+                os.truncate(path, 100_000)
+
+    with pytest.raises(ValueError, match=r"model\.safetensors ends within tensor_04"):
+        read_weights(tmp_path, CutOff())
 
 
 def test_one_checkpoint_is_read_ahead_at_a_time_and_only_if_the_module_can_take_it(folders):
