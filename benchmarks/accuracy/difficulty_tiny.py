@@ -100,6 +100,7 @@ def pooled_panel(panel: Panel, name: str, size: Mapping[str, int]) -> Panel:
         score=(share @ panel.score[rows])[None, :],
         stderr=np.sqrt(share**2 @ panel.stderr[rows] ** 2)[None, :],
         task_loss=(share @ panel.task_loss[rows])[None, :],
+        stretches=None,
     )
 
 

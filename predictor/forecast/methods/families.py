@@ -214,7 +214,7 @@ class AbilityFamilies:
                 stderr[here] = np.hypot(error, _FOREIGN_ERROR)
             used = np.isfinite(score).any(axis=0)
             if used.any():
-                parts.append(replace(other, score=score, stderr=stderr).observations(used))
+                parts.append(replace(other, score=score, stderr=stderr, stretches=None).observations(used))
                 family.append(np.full(int(used.sum()), len(parts) - 1, dtype=np.intp))
         return _stack(parts), np.concatenate(family), [one.family for one in parts]
 
@@ -234,4 +234,5 @@ def _stack(parts: list[Panel]) -> Panel:
         task_loss=np.full((len(parts[0].series), count), np.nan),
         heldout=(),
         heldout_loss=np.empty((0, count)),
+        stretches=None,
     )
