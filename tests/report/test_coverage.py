@@ -42,8 +42,8 @@ def test_intervals_that_held_too_seldom_at_the_distance_of_the_target_are_warned
     told = warn_of_coverage([near, far, few, every], 30.0)
     # 30 times is further than any band with forecasts enough: what is said of the nearest is said as such.
     assert told == (
-        "Of held-out runs at the distance nearest to this (up to 10x the compute of the fitted ones) the 80 % intervals "
-        "held 55 % of the scores: take the intervals for too narrow."
+        "Of held-out runs at the distance nearest to this (up to 10x the compute of the fitted ones) the 80 % "
+        "intervals held 55 % of the scores: take the intervals for too narrow."
     )
     assert warn_of_coverage([few, replace(few, band="all")], 30.0) is None
 
