@@ -201,7 +201,7 @@ class AbilityFamilies:
         place = {(one.task, one.metric, one.num_fewshot): row for row, one in enumerate(panel.series)}
         parts, family = [panel], [np.zeros(panel.params.size, dtype=np.intp)]
         for whole in self.others:
-            other = whole.observations((whole.flops <= compute) & (whole.params <= size))
+            other = whole.observations((whole.flops <= compute) & (whole.params <= size)).with_ends()
             score = np.full((len(panel.series), other.params.size), np.nan)
             stderr = np.full_like(score, _UNKNOWN_ERROR)
             for row, one in enumerate(other.series):
