@@ -201,6 +201,7 @@ def mean_scores(testbed: Testbed, folder: Path, table: pd.DataFrame) -> pd.DataF
             score=panel.score[series].mean(axis=0, keepdims=True),
             stderr=np.sqrt((panel.stderr[series] ** 2).sum(axis=0, keepdims=True)) / len(series),
             task_loss=np.full((1, panel.params.size), np.nan),
+            stretches=None,
         )
         out = np.array([panel.runs.index(run) for run in held])
         last = [int(np.flatnonzero(panel.run == number)[panel.tokens[panel.run == number].argmax()]) for number in out]

@@ -100,6 +100,7 @@ def pooled_panel(panel: Panel, name: str, size: Mapping[str, int]) -> Panel:
         score=(share @ panel.score[rows])[None, :],
         stderr=np.sqrt(share**2 @ panel.stderr[rows] ** 2)[None, :],
         task_loss=(share @ panel.task_loss[rows])[None, :],
+        stretches=None,
     )
 
 
@@ -192,7 +193,7 @@ def main(store: Path) -> None:
     panel = build_panel(results, "tiny")
     for held in (target, largest_run(single)):
         smaller = {task: table.checkpoints(table.run != held.name) for task, table in tables.items()}
-        left = panel.observations(np.array(panel.runs)[panel.run] != held.name)
+        left = panel.observations(np.array(panel.runs)[panel.run] != held.name).with_ends()
         analyses = found if held is target else {task: analyse(table) for task, table in smaller.items()}
         whole = by_whole_task(left, held)
         truth = dict(held.truth)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, fields
+
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 Array = NDArray[np.float64]
+Index = NDArray[np.intp] | NDArray[np.bool_] | slice
 
 # A checkpoint counts as the end of its run's schedule from this share of the planned tokens on: the learning rate has
 # reached its floor there, and averaging the last few checkpoints takes out some of their noise.
@@ -19,6 +22,7 @@ CHECKPOINTS_PER_RUN = 8
 # Earlier than this share of the run's tokens, a constant-rate run is still in its warm-up.
 EARLIEST_SHARE = 0.02
 SERIES = ["task", "metric", "num_fewshot"]
+SUMS = ("x", "y", "xx", "xy", "yy", "size")
 
 
 def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
@@ -51,41 +55,73 @@ def annealed_checkpoints(rows: pd.DataFrame) -> pd.DataFrame:
     return rows.assign(slot=slot)[keep]
 
 
-def end_scores(rows: pd.DataFrame) -> pd.DataFrame:
-    """Estimate what each finished run scores at the end of its schedule from the last stretch of its checkpoints.
-
-    Within a benchmark the stretch rises by the same amount per unit of log tokens in every run (one slope, a level for
-    each run); a checkpoint before the end has not been annealed fully, and the slope makes up for that.
+def last_stretches(rows: pd.DataFrame) -> pd.DataFrame:
+    """Sum up the last stretch of each finished run's checkpoints, as `Stretches` wants it.
 
     Args:
         rows: scores of one family, `num_fewshot` without missing values.
 
     Returns:
-        columns run, task, metric, num_fewshot, `end` (the score) and `end_noise` (what the scatter of checkpoints
-        leaves uncertain of it); only runs with two or more checkpoints in the stretch.
+        columns run, task, metric, num_fewshot and the `SUMS`; only runs with two or more checkpoints in the stretch.
     """
     share = rows["tokens"].to_numpy(float) / _planned(rows)
     table = rows.assign(share=share)[share >= STRETCH_FROM]
     keys = ["run", *SERIES]
     last = table.groupby(keys)["share"].transform("max")
     table = table[last >= ANNEALED_FROM]
-    table = table.assign(x=np.log(np.minimum(table["share"], 1.0)))
-    table = table[table.groupby(keys)["value"].transform("size") >= 2]
+    table = table.assign(x=np.log(np.minimum(table["share"], 1.0)), y=table["value"].astype(float))
     own = table.groupby(keys)
-    table = table.assign(dx=table["x"] - own["x"].transform("mean"), dy=table["value"] - own["value"].transform("mean"))
-    series = table.assign(xy=table["dx"] * table["dy"], xx=table["dx"] ** 2).groupby(SERIES)
-    # Ridge: scatter of a point against slopes of up to ten points per unit of log tokens. Checkpoints that lie side by
-    # side give no slope.
-    slope = series["xy"].transform("sum") / (series["xx"].transform("sum") + 0.01)
-    table = table.assign(end=table["value"] - slope * table["x"], rest=(table["dy"] - slope * table["dx"]) ** 2)
-    series = table.groupby(SERIES)
-    freedom = series["value"].transform("size") - table.groupby(SERIES)["run"].transform("nunique") - 1
-    table = table.assign(variance=series["rest"].transform("sum") / np.maximum(freedom, 1))
-    ends = table.groupby(keys, as_index=False).agg(
-        end=("end", "mean"), variance=("variance", "first"), size=("end", "size")
+    dx, dy = table["x"] - own["x"].transform("mean"), table["y"] - own["y"].transform("mean")
+    table = table.assign(xx=dx**2, xy=dx * dy, yy=dy**2)
+    sums = table.groupby(keys, as_index=False).agg(
+        x=("x", "mean"), y=("y", "mean"), xx=("xx", "sum"), xy=("xy", "sum"), yy=("yy", "sum"), size=("y", "size")
     )
-    ends["end_noise"] = np.sqrt(ends["variance"] / ends["size"])
-    return ends.drop(columns=["variance", "size"])
+    return sums[sums["size"] >= 2]
+
+
+@dataclass(frozen=True)
+class Stretches:
+    """The last stretches of runs, as sums from which any of the runs can be left out. T series, M observations.
+
+    Attributes:
+        x: mean logarithm of the share of the schedule, shape (T, M); NaN, as all others, where there is no stretch.
+        y: mean score, the same shape.
+        xx: sum of squares of x about its mean, the same shape.
+        xy: sum of products of x and score about their means, the same shape.
+        yy: sum of squares of the score about its mean, the same shape.
+        size: number of checkpoints, the same shape.
+        stderr: standard error that the table states of the score, the same shape; NaN where it states none.
+    """
+
+    x: Array
+    y: Array
+    xx: Array
+    xy: Array
+    yy: Array
+    size: Array
+    stderr: Array
+
+    def ends(self) -> tuple[Array, Array]:
+        """Estimate what each run scores at the end of its schedule.
+
+        Within a benchmark the stretch rises by the same amount per unit of log tokens in every run (one slope, a level
+        for each run); a checkpoint before the end has not been annealed fully, and the slope makes up for that.
+
+        Returns:
+            the scores and what the scatter of checkpoints leaves uncertain of them, each of shape (T, M), NaN where
+            there is no stretch.
+        """
+        # Ridge: scatter of a point against slopes of up to ten points per unit of log tokens. Checkpoints that lie side
+        # by side give no slope.
+        slope = np.nansum(self.xy, axis=1, keepdims=True) / (np.nansum(self.xx, axis=1, keepdims=True) + 0.01)
+        rest = np.nansum(self.yy - 2 * slope * self.xy + slope**2 * self.xx, axis=1, keepdims=True)
+        freedom = np.nansum(self.size - 1, axis=1, keepdims=True) - 1
+        variance = np.maximum(rest, 0.0) / np.maximum(freedom, 1)
+        return np.clip(self.y - slope * self.x, 0.0, 1.0), np.sqrt(variance / self.size)
+
+    def select(self, series: Index, observations: Index) -> Stretches:
+        """Keep some of the series and of the observations."""
+        return Stretches(*(getattr(self, one.name)[series][:, observations] for one in fields(self)))
 
 
 def _planned(rows: pd.DataFrame) -> Array:

@@ -120,10 +120,11 @@ def _forecast_held_out(
 
 
 def without_runs(panel: Panel, left_out: NDArray[np.intp]) -> Panel:
-    """Leave runs out and number the others anew."""
+    """Leave runs out and number the others anew; their scores at the end are estimated without those left out."""
     stay = np.setdiff1d(np.arange(len(panel.runs)), left_out)
     kept = panel.observations(np.isin(panel.run, stay))
-    return replace(kept, run=np.searchsorted(stay, kept.run), runs=tuple(panel.runs[number] for number in stay))
+    runs = tuple(panel.runs[number] for number in stay)
+    return replace(kept, run=np.searchsorted(stay, kept.run), runs=runs).with_ends()
 
 
 def _tests(panel: Panel, fitted: Panel, left_out: NDArray[np.intp]) -> list[int]:

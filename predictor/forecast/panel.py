@@ -9,7 +9,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast.annealed import SERIES, annealed_checkpoints, end_scores
+from predictor.forecast.annealed import SERIES, SUMS, Stretches, annealed_checkpoints, last_stretches
 from predictor.results.readers import LOSS_PREFIX, Results
 from predictor.results.schema import is_share
 
@@ -55,6 +55,7 @@ class Panel:
         task_loss: loss of the right answers, shape (T, M), NaN where there is none.
         heldout: names of the K held-out losses.
         heldout_loss: shape (K, M).
+        stretches: what the scores of finished runs were estimated from, None where scores are as measured.
     """
 
     family: str
@@ -68,6 +69,7 @@ class Panel:
     task_loss: Array
     heldout: tuple[str, ...]
     heldout_loss: Array
+    stretches: Stretches | None = None
 
     @property
     def flops(self) -> Array:
@@ -85,6 +87,7 @@ class Panel:
             stderr=self.stderr[:, keep],
             task_loss=self.task_loss[:, keep],
             heldout_loss=self.heldout_loss[:, keep],
+            stretches=self.stretches and self.stretches.select(slice(None), keep),
         )
 
     def select(self, rows: NDArray[np.intp]) -> Panel:
@@ -95,6 +98,20 @@ class Panel:
             score=self.score[rows],
             stderr=self.stderr[rows],
             task_loss=self.task_loss[rows],
+            stretches=self.stretches and self.stretches.select(rows, slice(None)),
+        )
+
+    def with_ends(self) -> Panel:
+        """Estimate the scores of finished runs from the runs that are here, and their standard errors."""
+        if self.stretches is None:
+            return self
+        end, noise = self.stretches.ends()
+        items = [binomial_error(score, one.n_items) for score, one in zip(end, self.series, strict=True)]
+        error = np.where(np.isfinite(self.stretches.stderr), self.stretches.stderr, np.array(items))
+        return replace(
+            self,
+            score=np.where(np.isfinite(end), end, self.score),
+            stderr=np.where(np.isfinite(end), np.fmax(noise, SHARED_ERROR * error), self.stderr),
         )
 
 
@@ -136,8 +153,9 @@ def build_panel(results: Results, family: str) -> Panel:
     rows = _rows_of(results, family, headline)
     chosen = annealed_checkpoints(rows)
     _refuse_one_compute(chosen, f"family {family} of {results.path}")
-    grid = _Grid.of(chosen, end_scores(rows[_is_headline(rows, headline)]))
+    grid = _Grid.of(chosen, last_stretches(rows[_is_headline(rows, headline)]))
     series, score, stderr, loss = [], [], [], []
+    sums: dict[str, list[Array]] = {name: [] for name in (*SUMS, "stderr")}
     for key in sorted(grid.place):
         task, metric, shots = key
         if headline.get(task) != metric:
@@ -147,6 +165,8 @@ def build_panel(results: Results, family: str) -> Panel:
         series.append(Series(task, metric, shots if shots >= 0 else None, info.chance, n_items))
         score.append(grid.spread("value", key))
         stderr.append(grid.errors(key, n_items))
+        for name, values in sums.items():
+            values.append(grid.spread(name, key))
         own = next((name for name in TASK_LOSSES if (task, name, shots) in grid.place), None)
         loss.append(grid.spread("value", (task, own or "", shots)))
     heldout: dict[str, Array] = {}
@@ -167,7 +187,8 @@ def build_panel(results: Results, family: str) -> Panel:
         task_loss=_positive(np.array(loss)),
         heldout=tuple(heldout),
         heldout_loss=_positive(np.array(list(heldout.values())).reshape(len(heldout), grid.params.size)),
-    )
+        stretches=Stretches(**{name: np.array(values) for name, values in sums.items()}),
+    ).with_ends()
 
 
 def _is_headline(rows: pd.DataFrame, headline: dict[str, str]) -> pd.Series:
@@ -216,7 +237,8 @@ class _Grid:
         runs: name of each observation's run, M of them.
         params: shape (M,).
         tokens: shape (M,), of the last of its checkpoints.
-        cells: one row per observation and (task, metric, num_fewshot): value, stderr, n_items, end_noise.
+        cells: one row per observation and (task, metric, num_fewshot): value, stderr, n_items, and
+            at the end of a schedule the sums of its last stretch.
         column: observation of each cell.
         place: (task, metric, num_fewshot) -> numbers of its cells.
     """
@@ -229,17 +251,14 @@ class _Grid:
     place: dict[tuple[str, str, int], NDArray[np.intp]]
 
     @classmethod
-    def of(cls, rows: pd.DataFrame, ends: pd.DataFrame) -> _Grid:
-        """Average chosen checkpoints over the slots of their runs; `ends` as `end_scores` gives them count instead."""
+    def of(cls, rows: pd.DataFrame, stretches: pd.DataFrame) -> _Grid:
+        """Average chosen checkpoints over the slots of their runs; `stretches` are from `last_stretches`."""
         # The standard error of sampled items does not shrink by repeating them.
         cells = rows.groupby(["run", "slot", *SERIES], sort=True).agg(
             value=("value", "mean"), stderr=("stderr", "mean"), n_items=("n_items", "max")
         )
-        cells = cells.reset_index().merge(ends, on=["run", *SERIES], how="left")
         # The end of a schedule is slot 0; other checkpoints stay as they were scored.
-        at_end = cells["end"].notna() & cells["slot"].eq(0)
-        cells["value"] = cells["value"].where(~at_end, cells["end"].clip(0.0, 1.0))
-        cells["end_noise"] = cells["end_noise"].where(at_end)
+        cells = cells.reset_index().merge(stretches.assign(slot=0), on=["run", "slot", *SERIES], how="left")
         where = rows.groupby(["run", "slot"], sort=True).agg(params=("params", "max"), tokens=("tokens", "max"))
         position = {key: number for number, key in enumerate(where.index)}
         column = [position[key] for key in zip(cells["run"], cells["slot"], strict=True)]
@@ -264,10 +283,9 @@ class _Grid:
         return int(told.max()) if len(told) else None
 
     def errors(self, key: tuple[str, str, int], n_items: int | None) -> Array:
-        """Give the standard errors of a benchmark's scores, shape (M,)."""
-        error, noise = self.spread("stderr", key), self.spread("end_noise", key)
-        error = np.where(np.isfinite(error), error, binomial_error(self.spread("value", key), n_items))
-        return np.asarray(np.where(np.isfinite(noise), np.fmax(noise, SHARED_ERROR * error), error))
+        """Give the standard errors of a benchmark's scores by its items, shape (M,)."""
+        error = self.spread("stderr", key)
+        return np.where(np.isfinite(error), error, binomial_error(self.spread("value", key), n_items))
 
 
 def _positive(losses: Array) -> Array:

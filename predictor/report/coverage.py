@@ -61,7 +61,7 @@ def list_coverage(record: TrackRecord) -> tuple[Held, ...]:
 def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
     """Say where intervals held far too seldom; None where they did not.
 
-    Every level that the report shows is looked at, at about the target's distance and over all held-out runs.
+    Every level that the report shows is looked at, at the distance nearest to the target's and over all held-out runs.
 
     Args:
         coverage: from `list_coverage`.
@@ -73,7 +73,7 @@ def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
     if usable:
         near = min(usable, key=lambda one: abs(np.log(one.ratio / max(ratio, 1.0))))
         # One band that is all there is would be said twice.
-        where = f"of held-out runs at about this distance ({near.band} the compute of the fitted ones)"
+        where = f"of held-out runs at the distance nearest to this ({near.band} the compute of the fitted ones)"
         looked_at = [(near, where), *(looked_at if near.forecasts < every.forecasts else [])]
     found = [f"{where} {short}" for one, where in looked_at if (short := _fell_short(one))]
     if not found:

@@ -1,10 +1,13 @@
 from dataclasses import replace
 
 import numpy as np
+import pandas as pd
 import pytest
 
 from predictor.forecast.backtest import backtest, hold_outs, without_runs
 from predictor.forecast.methods import METHODS
+from predictor.forecast.panel import build_panel
+from predictor.results import read_results
 from tests.forecast.methods.test_ability import logistic, panel
 
 
@@ -61,3 +64,33 @@ def test_ratios_are_the_compute_over_the_largest_fitted(ladder):
     rows = backtest(ladder, {"last_value": METHODS["last_value"]}, [np.array([15])])
     assert rows["ratio"].unique() == pytest.approx([2.0])
     assert set(rows["run"]) == {"run15"}
+
+
+def test_ends_of_the_runs_that_stay_are_estimated_without_those_left_out(tmp_path):
+    generator = np.random.default_rng(0)
+    rows = [
+        {
+            "family": "f",
+            "run": f"run{size}",
+            "params": 1000 * (size + 1),
+            "tokens": tokens,
+            "tokens_planned": 1000,
+            "task": task,
+            "metric": "acc",
+            # The larger the run the more its last stretch rises: a slope over all of them sees the largest.
+            "value": 0.3 + 0.02 * size + 0.05 * size * np.log(tokens / 1000) + generator.normal(0, 0.005),
+            "stderr": stderr,
+        }
+        for size in range(6)
+        for tokens in range(700, 1001, 20)
+        for task, stderr in (("a", 0.01), ("b", None))
+        if (size, task) != (2, "b") or tokens < 800
+    ]
+    table = pd.DataFrame(rows)
+    table.to_parquet(tmp_path / "all.parquet")
+    table[~table["run"].isin(["run4", "run5"])].to_parquet(tmp_path / "rest.parquet")
+    whole, rest = (build_panel(read_results(tmp_path / name), "f") for name in ("all.parquet", "rest.parquet"))
+    left = without_runs(whole, np.array([4, 5]))
+    assert np.nanmax(np.abs(whole.score[0, whole.run < 4] - rest.score[0])) > 0.002
+    np.testing.assert_allclose(left.score, rest.score)
+    np.testing.assert_allclose(left.stderr, rest.stderr)

@@ -201,7 +201,7 @@ class AbilityFamilies:
         place = {(one.task, one.metric, one.num_fewshot): row for row, one in enumerate(panel.series)}
         parts, family = [panel], [np.zeros(panel.params.size, dtype=np.intp)]
         for whole in self.others:
-            other = whole.observations((whole.flops <= compute) & (whole.params <= size))
+            other = whole.observations((whole.flops <= compute) & (whole.params <= size)).with_ends()
             score = np.full((len(panel.series), other.params.size), np.nan)
             stderr = np.full_like(score, _UNKNOWN_ERROR)
             for row, one in enumerate(other.series):
@@ -214,7 +214,7 @@ class AbilityFamilies:
                 stderr[here] = np.hypot(error, _FOREIGN_ERROR)
             used = np.isfinite(score).any(axis=0)
             if used.any():
-                parts.append(replace(other, score=score, stderr=stderr).observations(used))
+                parts.append(replace(other, score=score, stderr=stderr, stretches=None).observations(used))
                 family.append(np.full(int(used.sum()), len(parts) - 1, dtype=np.intp))
         return _stack(parts), np.concatenate(family), [one.family for one in parts]
 
@@ -234,4 +234,5 @@ def _stack(parts: list[Panel]) -> Panel:
         task_loss=np.full((len(parts[0].series), count), np.nan),
         heldout=(),
         heldout_loss=np.empty((0, count)),
+        stretches=None,
     )

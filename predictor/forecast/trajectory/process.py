@@ -26,6 +26,11 @@ _ALIKE = 0.15
 _BELIEVED = 3.0
 # A series that never moves has no spread to measure in.
 _SMALLEST_SPREAD = 1e-3
+# One whose standard deviation over all other runs is below this stood still, as a benchmark that models answer always
+# alike. Should it move after all, it is taken to scatter by a point, the sampling error of 2,500 items, and not by
+# nothing: else its forecast would stay where it was, and the departure be thousands of standard deviations.
+_STILL = 1e-4
+_SCATTER_OF_STILL = 1e-2
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,7 @@ class Process:
         spread: standard deviation of each series, shape (T,).
         scale: variance of the process over the spread's square, shape (T,).
         noise: variance of one checkpoint's noise over that of the process, shape (T,).
+        still: whether a series stood still, so that scale and noise are assumed, shape (T,).
     """
 
     training: Training
@@ -106,6 +112,7 @@ class Process:
     spread: Array
     scale: Array
     noise: Array
+    still: NDArray[np.bool_]
 
     def follow(
         self, training: Training, seen: Points, value: Array, places: Points, rows: Iterable[int]
@@ -167,7 +174,8 @@ def fit_process(training: Training, log_values: Array | None = None) -> Process:
         log_values: hyperparameters to take as they are; found by their posterior mode where None.
     """
     center = np.average(training.value, axis=0, weights=training.weight)
-    spread = np.maximum(training.value.std(axis=0), _SMALLEST_SPREAD)
+    deviation = training.value.std(axis=0)
+    spread, still = np.maximum(deviation, _SMALLEST_SPREAD), deviation < _STILL
     standard = (training.value - center) / spread
     if log_values is None:
         found = minimize(
@@ -182,7 +190,11 @@ def fit_process(training: Training, log_values: Array | None = None) -> Process:
         log_values = np.asarray(found.x)
     values, _, turned = _turn(training, standard, log_values)
     noise, scale, _ = _profile(values, turned)
-    return Process(training, log_values, center, spread, scale, noise)
+    spread, scale, noise = (
+        np.where(still, assumed, fitted)
+        for assumed, fitted in ((_SCATTER_OF_STILL, spread), (1.0, scale), (1.0, noise))
+    )
+    return Process(training, log_values, center, spread, scale, noise, still)
 
 
 def _turn(training: Training, standard: Array, log_values: Array) -> tuple[Array, Array, Array]:

@@ -31,9 +31,6 @@ Array = NDArray[np.float64]
 
 # Places at which the expected path is given.
 _PLACES = 40
-# A benchmark that stood still in all other runs, as one that a model answers always alike, has an error below this: it
-# shows no scatter to measure by, and would outweigh all others.
-_STILL = 1e-4
 
 
 @dataclass(frozen=True)
@@ -171,7 +168,7 @@ def hold(paths: Paths, end: float, tasks: set[str] | None = None, record: dict[s
         rows = [row for row in order if trajectories.series[row].is_loss == is_loss]
         if rows:
             series = [(row, seen[row], _of(followed[row], trajectories.value[row, seen[row]])) for row in rows]
-            own = _departures(trajectories, run, series, end)
+            own = _departures(paths, run, series, end)
             # Noise of benchmarks hides a small step to another size, that of losses does not.
             untried = is_loss and _size_is_untried(paths)
             rehearsed = _rehearsed(paths, is_loss)
@@ -254,7 +251,7 @@ def _rehearsed(paths: Paths, is_loss: bool) -> list[Departures]:
             series.append((part.row, part.index, _Followed(part.departure, part.error, part.certain, expected)))
         index = paths.trajectories.checkpoints(run)
         end = np.nanmax([paths.trajectories.tokens[index[-1]], paths.trajectories.planned[index[0]]])
-        found.append(_departures(paths.trajectories, run, series, float(end)))
+        found.append(_departures(paths, run, series, float(end)))
     return found
 
 
@@ -266,9 +263,10 @@ def _size_is_untried(paths: Paths) -> bool:
 
 
 def _departures(
-    trajectories: Trajectories, run: int, series: list[tuple[int, NDArray[np.intp], _Followed]], end: float
+    paths: Paths, run: int, series: list[tuple[int, NDArray[np.intp], _Followed]], end: float
 ) -> Departures:
     """Line departures up by checkpoint; series stand in rows, NaN where one was not measured."""
+    trajectories = paths.trajectories
     index = trajectories.checkpoints(run)
     place = {int(checkpoint): column for column, checkpoint in enumerate(index)}
     worse, certain, weight = np.full((3, len(series), index.size), np.nan)
@@ -277,9 +275,11 @@ def _departures(
         kind = trajectories.series[row]
         worse[line, columns] = one.departure if kind.is_loss else -one.departure
         certain[line, columns] = one.certain
-        # How many standard deviations a benchmark can fall until it is at chance; losses count alike.
+        # How many standard deviations a benchmark can fall until it is at chance; losses count alike. One that stood
+        # still in all other runs shows no scatter to measure by.
         above = np.maximum(one.expected - (kind.chance or 0.0), 1e-3) / one.error
-        weight[line, columns] = 1.0 if kind.is_loss else np.where(one.error > _STILL, above, 0.0)
+        process, own_row = paths.processes[row]
+        weight[line, columns] = 1.0 if kind.is_loss else 0.0 if process.still[own_row] else above
     judged = trajectories.tokens[index] >= WARM_UP * end
     return Departures(worse, np.nan_to_num(certain), np.nan_to_num(weight), judged)
 

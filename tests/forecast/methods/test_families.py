@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 
 from predictor.forecast import fit_forecaster
+from predictor.forecast.annealed import Stretches
 from predictor.forecast.methods import Resampling
 from predictor.forecast.methods.ability import Ability
 from predictor.forecast.methods.families import AbilityFamilies
@@ -64,6 +65,24 @@ def test_a_backtest_sees_no_further_through_the_others_than_the_forecast_does():
     limit = 1.01 * fitted.flops.max()
     cut = AbilityFamilies(tuple(one.observations(one.flops <= limit) for one in OTHERS), np.inf, np.inf)
     np.testing.assert_array_equal(
+        method.fit(fitted, Resampling(0, 0)).predict(*TARGET), cut.fit(fitted, Resampling(0, 0)).predict(*TARGET)
+    )
+
+
+def test_ends_of_the_others_are_estimated_from_the_runs_that_a_backtest_leaves_of_them():
+    def annealed(one):
+        """Give a family whose runs rise at their ends, the largest the most."""
+        full = np.ones(one.score.shape)
+        rise = 1e-3 * full * np.arange(one.params.size)
+        sums = Stretches(-0.1 * full, one.score, 0.02 * full, rise, rise**2 / 0.02, 5 * full, 0.004 * full)
+        return replace(one, stretches=sums).with_ends()
+
+    fitted = SMALL.observations(SMALL.run < 3)
+    limit = 1.01 * fitted.flops.max()
+    others = tuple(map(annealed, OTHERS))
+    method = AbilityFamilies(others, reach=1.0, size_reach=2.0)
+    cut = AbilityFamilies(tuple(annealed(one.observations(one.flops <= limit)) for one in OTHERS), np.inf, np.inf)
+    np.testing.assert_allclose(
         method.fit(fitted, Resampling(0, 0)).predict(*TARGET), cut.fit(fitted, Resampling(0, 0)).predict(*TARGET)
     )
 

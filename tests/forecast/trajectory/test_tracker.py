@@ -45,6 +45,19 @@ def test_a_benchmark_that_stands_still_does_not_hide_a_spike(draw_runs, results_
     assert {"jump"} <= {alarm.kind for alarm in found.alarms}
 
 
+def test_a_benchmark_that_stood_still_is_followed_where_it_moves_after_all(draw_runs, results_of):
+    frame = draw_runs()
+    frame = frame[~frame["task"].str.startswith("loss:")]
+    still = frame[frame["task"] == "task_0"].assign(task="still", value=0.365)
+    still.loc[still["run"].eq("run-4") & (still["step"] >= 15), "value"] = 0.33
+    found = track(results_of(pd.concat([frame, still])), "run-4", tasks=["still"])
+    (one,) = found.series
+    assert found.alarms == ()
+    assert -5 < one.deviation.min() < -2
+    assert -5 < one.deviation_before.min() < -2
+    assert one.final.lower["80"][-1] < 0.33 < one.final.upper["80"][-1]
+
+
 def test_a_slow_defect_is_flagged_and_dated(draw_runs, results_of):
     found = track(results_of(draw_runs(defect)), "run-4")
     assert found.alarms
