@@ -224,7 +224,7 @@ def last_scores(results: Results, families: Iterable[str] | None, tasks: Iterabl
     rows = rows[rows["tokens"] == newest]
     if ends:
         rows = rows.merge(pd.concat(ends, ignore_index=True), on=["family", "run", *SERIES], how="left")
-        rows["value"] = rows["end"].clip(0.0, 1.0).fillna(rows["value"])
+        rows["value"] = rows["end"].fillna(rows["value"])
     return rows.pivot_table(
         index=["family", "run", "params", "tokens"], columns=["task", "num_fewshot"], values="value", aggfunc="mean"
     )

@@ -76,7 +76,7 @@ def last_stretches(rows: pd.DataFrame) -> pd.DataFrame:
     sums = table.groupby(keys, as_index=False).agg(
         x=("x", "mean"), y=("y", "mean"), xx=("xx", "sum"), xy=("xy", "sum"), yy=("yy", "sum"), size=("y", "size")
     )
-    return sums[sums["size"] >= 2]
+    return sums[sums["size"] >= 2].reset_index(drop=True)
 
 
 @dataclass(frozen=True)
@@ -122,6 +122,26 @@ class Stretches:
     def select(self, series: Index, observations: Index) -> Stretches:
         """Keep some of the series and of the observations."""
         return Stretches(*(getattr(self, one.name)[series][:, observations] for one in fields(self)))
+
+
+def end_scores(rows: pd.DataFrame) -> pd.DataFrame:
+    """Estimate what each finished run scores at the end of its schedule, from all runs; see `Stretches.ends`.
+
+    Args:
+        rows: scores of one family, `num_fewshot` without missing values.
+
+    Returns:
+        columns run, task, metric, num_fewshot and `end`; only runs with two or more checkpoints in the last stretch.
+    """
+    sums = last_stretches(rows)
+    sums["end"] = np.nan
+    for index in sums.groupby(SERIES).indices.values():
+        own = sums.iloc[index]
+        stretches = Stretches(
+            **{name: own[name].to_numpy(float)[None, :] for name in SUMS}, stderr=np.full((1, len(own)), np.nan)
+        )
+        sums.loc[own.index, "end"] = stretches.ends()[0][0]
+    return sums[["run", *SERIES, "end"]]
 
 
 def _planned(rows: pd.DataFrame) -> Array:
