@@ -60,13 +60,19 @@ def test_larger_models_of_other_families_show_how_benchmarks_rise():
 
 def test_a_backtest_sees_no_further_through_the_others_than_the_forecast_does():
     # The others are as large as the family: of a family whose two largest runs were held out, they are cut as well.
-    fitted = SMALL.observations(SMALL.run < 2)
-    method = AbilityFamilies(OTHERS, reach=1.0, size_reach=2.0)
+    fitted = SMALL.observations(SMALL.run < 3)
     limit = 1.01 * fitted.flops.max()
-    cut = AbilityFamilies(tuple(one.observations(one.flops <= limit) for one in OTHERS), np.inf, np.inf)
-    np.testing.assert_array_equal(
-        method.fit(fitted, Resampling(0, 0)).predict(*TARGET), cut.fit(fitted, Resampling(0, 0)).predict(*TARGET)
+    cut = tuple(one.observations(one.flops <= limit) for one in OTHERS)
+    within, of_the_cut, through_all = (
+        method.fit(fitted, Resampling(0, 0)).predict(*TARGET)
+        for method in (
+            AbilityFamilies(OTHERS, reach=1.0, size_reach=2.0),
+            AbilityFamilies(cut, np.inf, np.inf),
+            AbilityFamilies(OTHERS, np.inf, np.inf),
+        )
     )
+    np.testing.assert_array_equal(within, of_the_cut)
+    assert (within != through_all).any()
 
 
 def test_ends_of_the_others_are_estimated_from_the_runs_that_a_backtest_leaves_of_them():
