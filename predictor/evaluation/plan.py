@@ -46,6 +46,7 @@ class Unit:
         pairs: what is missing of it.
         job: the name under which they are leased; empty while they wait.
         size: how large a worker they need, in multiples of a normal one.
+        fingerprint: of its files when they were hashed; empty where that is not known.
     """
 
     checkpoint: Checkpoint
@@ -53,6 +54,7 @@ class Unit:
     pairs: tuple[Pair, ...]
     job: str = ""
     size: int = 1
+    fingerprint: str = ""
 
 
 @dataclass(frozen=True)
@@ -158,7 +160,7 @@ class Planner:
         checkpoints = find_checkpoints(self.project, runs, roles, self.observed)
         whole = [checkpoint for checkpoint in checkpoints if checkpoint.incomplete is None]
         described = self._describe(entries)
-        digests = self._digests(whole)
+        digests, fingerprints = self._digests(whole)
         states, files = self.ledger.unfinished(), self.store.done()
         units, done, given_up, unloadable, resting = [], [], [], [], []
         twins: list[Twin] = []
@@ -185,7 +187,7 @@ class Planner:
                     planned[key.identity] = key
                     pairs.append(Pair(key, entry, described[entry.name]["protocol"]))
             if pairs:
-                units.append(Unit(checkpoint, digests[checkpoint], tuple(pairs)))
+                units.append(Unit(checkpoint, digests[checkpoint], tuple(pairs), fingerprint=fingerprints[checkpoint]))
         units.sort(key=self._order)
         return Plan(
             tuple(units),
@@ -239,11 +241,13 @@ class Planner:
             rows[entry.name] = {**{str(name): value for name, value in row.items()}, **words}
         return rows
 
-    def _digests(self, checkpoints: Sequence[Checkpoint]) -> dict[Checkpoint, str]:
+    def _digests(self, checkpoints: Sequence[Checkpoint]) -> tuple[dict[Checkpoint, str], dict[Checkpoint, str]]:
+        """The digest of each checkpoint, and the fingerprint that its files had then."""
         remembered = self.ledger.digests()
-        digests = {}
+        digests, fingerprints = {}, {}
         for checkpoint in checkpoints:
             path, fingerprint = ledger_name(checkpoint.path), fingerprint_of(checkpoint.path)
+            fingerprints[checkpoint] = fingerprint
             known = remembered.get(path)
             if known is not None and known[0] == fingerprint:
                 digests[checkpoint] = known[1]
@@ -253,7 +257,7 @@ class Planner:
             if fingerprint_of(checkpoint.path) != fingerprint:
                 raise CheckpointError(f"{checkpoint.path} changed while it was read", "wait until it is written")
             self.ledger.keep_digest(path, fingerprint, digests[checkpoint])
-        return digests
+        return digests, fingerprints
 
 
 def run_rows(project: Project) -> pd.DataFrame:

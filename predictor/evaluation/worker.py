@@ -17,9 +17,9 @@ from typing import Any
 
 import pandas as pd
 
-from predictor.checkpoints import Checkpoint
+from predictor.checkpoints import Checkpoint, fingerprint_of
 from predictor.checkpoints.fetch import found_locally, local_copy
-from predictor.errors import EvaluationError, PredictorError, StoreError
+from predictor.errors import CheckpointError, EvaluationError, PredictorError, StoreError
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.identity import backend_of
 from predictor.evaluation.measures import NotFiniteError, measure
@@ -145,8 +145,7 @@ def score_unit(
             # Inside the loop: a checkpoint that cannot be loaded fails each of its pairs, with the reason.
             backend = backend_of(pair.entry, harness.scoring)
             if backend not in models:
-                folder = local_copy(unit.checkpoint.path, unit.digest, cache)
-                models[backend] = harness.load_model(folder, backend, **_asked(unit))
+                models[backend] = _load(unit, backend, harness, cache)
                 _read_ahead(ahead, harness, cache)
             _score_pair(pair, unit, models[backend], harness, store, revoked)
         except _RevokedError:
@@ -175,6 +174,16 @@ def score_unit(
             tell(Report(FAILED, key, reason, log=redact(traceback.format_exc())[-_TAIL:]))
         else:
             tell(Report(FINISHED, key, seconds=time.monotonic() - began))
+
+
+def _load(unit: Unit, backend: str, harness: Harness, cache: Path | None) -> Any:
+    """Load a unit's checkpoint, as it was when it was hashed: its scores go by that."""
+    folder = local_copy(unit.checkpoint.path, unit.digest, cache)
+    model = harness.load_model(folder, backend, **_asked(unit))
+    # What is fetched is hashed again.
+    if folder == unit.checkpoint.path and unit.fingerprint and fingerprint_of(folder) != unit.fingerprint:
+        raise CheckpointError(f"{folder} changed after it was planned", "the next evaluation takes it as it is then")
+    return model
 
 
 def _asked(unit: Unit) -> dict[str, bool]:

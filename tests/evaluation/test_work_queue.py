@@ -1,10 +1,11 @@
-"""What becomes of pairs whose workers go."""
+"""What becomes of pairs whose workers go, and of checkpoints that change."""
 
 import pytest
 
 from predictor.evaluation.coordinator import Choice, Session
-from predictor.evaluation.worker import FAILED, LOST, STARTED, Report, score_unit
+from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, Report, score_unit
 from predictor.project import load_project
+from predictor.results.layout import stem_of
 from predictor.results.ledger import DONE, WAITING
 from tests.evaluation.tiny import save_checkpoint, write_project
 
@@ -16,6 +17,21 @@ def session(tmp_path):
     with Session(project, None, Choice(tasks=("tiny_facts",))) as session:
         session.queue.add(session.plan().units)
         yield session
+
+
+def test_a_checkpoint_that_is_written_anew_after_it_was_planned_is_not_scored_as_what_it_was(session, tmp_path):
+    unit = session.queue.take()
+    save_checkpoint(tmp_path / "ladder" / "step_10", seed=1)
+    reports = []
+    score_unit(unit, session.harness(), session.store, reports.append)
+    assert reports[-1].event == FAILED
+    assert "step_10 changed after it was planned" in reports[-1].reason
+    (again,) = session.plan().units
+    assert again.digest != unit.digest
+    score_unit(again, session.harness(), session.store, reports.append)
+    assert reports[-1].event == FINISHED
+    (place,) = session.store.done()
+    assert place == stem_of("small", 10, "tiny_facts", again.pairs[0].key.identity)
 
 
 @pytest.mark.parametrize("event", [LOST, FAILED])
