@@ -40,7 +40,7 @@ def test_numbers_written_as_text_are_read():
         (pd.DataFrame([ROW, {**ROW, "params": 1e200}]), "column params is 1e.200 in row 2"),
         (table(params=0), "params that are not positive"),
         (table(params=None), "column params is empty"),
-        (table(params=np.inf), "column params is inf in row 0"),
+        (table(params=np.inf), "column params is inf in row 1"),
         (table(tokens=1e20), "no count here exceeds 4e.18"),
         (table(tokens=-1), "negative tokens"),
         (table(task=None), "column task is empty"),
