@@ -75,8 +75,9 @@ def test_scores_are_those_of_checkpoints_that_are_loaded_anew(three, tmp_path, a
 
 def units_of(project):
     with Session(project, None, Choice(tasks=(TASK,))) as session:
-        plan = session.plan()
-        return session.harness(), session.store, sorted(plan.units, key=lambda unit: unit.checkpoint.step)
+        units = sorted(session.plan().units, key=lambda unit: unit.checkpoint.step)
+        # What these tests do to a checkpoint would be refused as a change after the plan, where one is known.
+        return session.harness(), session.store, [replace(unit, fingerprint="") for unit in units]
 
 
 def score(harness, store, unit, ahead=None):
