@@ -6,10 +6,11 @@ import json
 import time
 from pathlib import Path
 
+from predictor.checkpoints.safetensors_header import TruncatedHeaderError, read_header
+
 # Files of any of these names hold a tokenizer that transformers can load.
 TOKENIZER_FILES = ("tokenizer.json", "tokenizer.model", "vocab.json", "spiece.model", "vocab.txt", "tekken.json")
 INDEX = "model.safetensors.index.json"
-_LONGEST_HEADER = 100_000_000  # safetensors' own limit, bytes
 _CLOCKS_DIFFER = 5.0  # seconds by which the clocks of a file server and of this machine may well differ
 _TEMPORARY = (".tmp", ".part", ".partial", ".incomplete", ".writing", ".lock")
 
@@ -131,25 +132,21 @@ _PICKLED = (
 
 
 def _tensors(path: Path) -> set[str] | str:
-    """Read a safetensors header; the names of its tensors, or what is wrong with the file.
-
-    The format: 8 bytes little-endian length of the header, the header as JSON, then the data.
-    """
+    """Read a safetensors header; the names of its tensors, or what is wrong with the file."""
     try:
         size = path.stat().st_size
         with path.open("rb") as file:
-            length = int.from_bytes(file.read(8), "little")
-            if size < 8 or length > min(size - 8, _LONGEST_HEADER):
-                return f"{path.name} ends within its header"
-            header = json.loads(file.read(length))
-        tensors = {name: entry for name, entry in header.items() if name != "__metadata__"}
-        end = max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
+            tensors = read_header(file)
+            begin = file.tell()
+        end = begin + max((entry["data_offsets"][1] for entry in tensors.values()), default=0)
     except OSError as error:
         return f"{path.name} cannot be read ({error.strerror})"
+    except TruncatedHeaderError:
+        return f"{path.name} ends within its header"
     except (ValueError, KeyError, IndexError, TypeError, AttributeError):
         return f"{path.name} has no safetensors header"
-    if size != 8 + length + end:
-        return f"{path.name} has {size} bytes, its header says {8 + length + end}"
+    if size != end:
+        return f"{path.name} has {size} bytes, its header says {end}"
     if not tensors:
         return f"{path.name} holds no tensors"
     return set(tensors)

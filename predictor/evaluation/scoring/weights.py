@@ -16,6 +16,8 @@ from typing import Any
 import psutil
 import torch
 
+from predictor.checkpoints.safetensors_header import read_header
+
 # What a configuration may say otherwise without the module being another one.
 _SAID_OTHERWISE = ("_name_or_path", "transformers_version")
 # Beside the configuration these decide what is computed: the tokenizer, its templates, and code that comes with it.
@@ -34,8 +36,6 @@ _EQUAL_FILES = (
 )
 # Of the memory that is free, the most that weights which are not needed yet may take.
 _SHARE_AHEAD = 0.25
-# safetensors' own limit, bytes.
-_LONGEST_HEADER = 100_000_000
 
 Weights = dict[str, torch.Tensor]
 
@@ -271,17 +271,13 @@ def _entries(file: RawIOBase) -> dict[str, _Entry]:
     Raises:
         ValueError: it has none.
     """
-    length = int.from_bytes(file.read(8) or b"", "little")
-    if length > _LONGEST_HEADER:
-        raise ValueError("it has no safetensors header")
-    header = json.loads(file.read(length) or b"")
+    header = read_header(file)
     try:
         return {
             name: _Entry(tuple(one["shape"]), _PRECISIONS.get(one["dtype"], one["dtype"]), *one["data_offsets"])
             for name, one in header.items()
-            if name != "__metadata__"
         }
-    except (KeyError, TypeError, AttributeError):
+    except (KeyError, TypeError):
         raise ValueError("it has no safetensors header") from None
 
 
