@@ -12,32 +12,24 @@ from numpy.typing import NDArray
 
 from predictor import __version__
 from predictor.decisions.belief import Belief, Scale, believe, believe_law
+from predictor.decisions.candidates import candidate_runs, check_budget, check_runs
 from predictor.decisions.comparison import QUANTILES
 from predictor.decisions.design import Limits, choose_runs
-from predictor.errors import ForecastError, InputError
+from predictor.errors import ForecastError
 from predictor.fitting.units import geometric_mean
 from predictor.forecast import Forecast, fit_forecaster
 from predictor.forecast.forecaster import RESAMPLES
 from predictor.forecast.grade import NOT_FORECASTABLE
 from predictor.forecast.methods.method import distinct_runs
 from predictor.forecast.panel import SHARED_ERROR, Panel, binomial_error, measurement_error
-from predictor.forecast.target import check_target
 from predictor.laws import get_law
 from predictor.progress import Progress
-from predictor.quantity import format_quantity
 from predictor.results import Results
 
 Array = NDArray[np.float64]
 
 SCHEMA = "predictor.plan/1"
 MOST_RUNS, MOST_SEEDS = 12, 3
-# Tokens per parameter of candidate runs; 20 is compute-optimal after Hoffmann et al. 2022.
-RATIOS = (5.0, 10.0, 20.0, 40.0, 80.0, 160.0, 320.0, 640.0)
-# Candidate sizes are apart by this factor where the table names none, and no more than so many are looked at.
-_SIZE_STEP, _MOST_SIZES = 2.0, 14
-# Smallest size that may be asked for, as a share of the target's: a tenth of where a first ladder begins. Tokens per
-# parameter that may be, from a run that has hardly begun to models of some thousand parameters.
-_SMALLEST_SHARE, _RATIO_RANGE = 1e-4, (0.1, 1e5)
 # A benchmark needs this many runs for its law and its noise to be told apart at all.
 _FEWEST_RUNS = 3
 
@@ -180,7 +172,8 @@ def plan(
         family: whose laws to use; the family with the most runs where None.
         tasks: benchmarks to plan for; all where None.
         sizes: parameters that a run may have; those of the table, and steps of two up to the target's, where None.
-        ratios: tokens per parameter that a run may have; `RATIOS` up to what the target or the ladder has where None.
+        ratios: tokens per parameter that a run may have; `candidates.RATIOS` up to what the target or the ladder has
+            where None.
         most_runs: how many runs at most.
         most_seeds: how many of them alike but for the seed.
         seed: of the resampling.
@@ -326,89 +319,6 @@ def believe_published(name: str, points: Scale) -> Belief:
     scores = np.clip(law(mean, points), 0.0, 1.0)
     noise = np.hypot(SHARED_ERROR * binomial_error(scores, _ITEMS), _RUN_NOISE)
     return believe_law(law, mean, np.array([*_LOSS_SD, *_LINK_SD]), points, _DEVIATION, noise)
-
-
-def check_budget(params: float, tokens: float, budget: float) -> None:
-    """Refuse a budget that pays for the target, and a target that is no model.
-
-    Raises:
-        InputError: it does, or the target is none.
-    """
-    check_target(params, tokens)
-    if budget >= 6 * params * tokens:
-        raise InputError(
-            f"the budget of {budget:.3g} FLOPs pays for the target itself ({6 * params * tokens:.3g})",
-            "train it, or plan with a smaller --budget",
-        )
-
-
-def check_runs(params: float, sizes: Sequence[float] | None, ratios: Sequence[float] | None) -> None:
-    """Refuse runs that say nothing of the target: larger than it, far too small, or no training at all.
-
-    The belief is a law carried from a run to the target, and would trust it over any distance: it plans for models of
-    ten parameters, which cost nothing, where it may.
-
-    Raises:
-        InputError: there is one among those asked for.
-    """
-    least = params * _SMALLEST_SHARE
-    if sizes is not None and not all(least <= one <= 1.001 * params for one in sizes):
-        wrong = next(format_quantity(one) for one in sizes if not least <= one <= 1.001 * params)
-        raise InputError(
-            f"a run of {wrong} parameters says nothing of a target of {format_quantity(params)}",
-            f"name --sizes from {format_quantity(least)} to {format_quantity(params)}",
-        )
-    low, high = _RATIO_RANGE
-    if ratios is not None and not all(low <= one <= high for one in ratios):
-        wrong = next(format_quantity(one) for one in ratios if not low <= one <= high)
-        raise InputError(
-            f"no run is trained on {wrong} tokens per parameter",
-            f"name --ratios from {low:g} to {format_quantity(high)}",
-        )
-
-
-def candidate_runs(
-    params: float,
-    tokens: float,
-    budget: float,
-    panel: Panel | None,
-    sizes: Sequence[float] | None,
-    ratios: Sequence[float] | None,
-) -> list[tuple[float, float]]:
-    """List (params, tokens) of the runs that could be trained: no larger than the target, none above the budget.
-
-    Raises:
-        InputError: there is none.
-    """
-    if sizes is None:
-        known = [] if panel is None else sorted(set(panel.params.tolist()))
-        # Beyond the ladder, or without one, in steps up to the target.
-        size = known[-1] * _SIZE_STEP if known else params / 1000
-        grown = []
-        while size < params * 0.999:
-            grown.append(size)
-            size *= _SIZE_STEP
-        sizes = _thin([one for one in known if one <= params * 1.001], _MOST_SIZES) + grown + [params]
-    if ratios is None:
-        observed = [] if panel is None else (panel.tokens / panel.params).tolist()
-        most = max([tokens / params, *observed, RATIOS[2]])
-        ratios = sorted({one for one in RATIOS if one <= most * 1.001} | {tokens / params})
-    pairs = [(float(size), float(size * ratio)) for size in sizes for ratio in ratios]
-    affordable = [one for one in pairs if 6 * one[0] * one[1] <= budget]
-    if not affordable:
-        cheapest = min(6 * size * length for size, length in pairs)
-        raise InputError(
-            f"the budget of {budget:.3g} FLOPs pays for none of the {len(pairs)} runs that were looked at; "
-            f"the cheapest, {format_quantity(min(pairs)[0])} parameters, costs {cheapest:.3g}",
-            "raise --budget, or name smaller --sizes",
-        )
-    return affordable
-
-
-def _thin(values: list[float], most: int) -> list[float]:
-    if len(values) <= most:
-        return values
-    return [values[i] for i in np.unique(np.linspace(0, len(values) - 1, most).round().astype(int))]
 
 
 def _points(params: float, tokens: float, candidates: list[tuple[float, float]]) -> Scale:
