@@ -6,8 +6,10 @@ and `fitting` describe how they scale, `forecast` turns them into a distribution
 
 from importlib.metadata import PackageNotFoundError, version
 
+from predictor.distribution import DISTRIBUTION
+
 try:
-    __version__ = version("predictor")
+    __version__ = version(DISTRIBUTION)
 except PackageNotFoundError:  # run from a source tree that was never installed
     __version__ = "0+unknown"
 

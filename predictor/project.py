@@ -12,6 +12,7 @@ from pydantic import BaseModel, BeforeValidator, Field
 
 from predictor.checkpoint_pattern import is_remote
 from predictor.config_file import read_yaml
+from predictor.distribution import install_command
 from predictor.errors import ConfigError, InputError
 from predictor.project_mistakes import check_references, closest, explain
 from predictor.quantity import LARGEST_COUNT, parse_quantity, shorten
@@ -277,7 +278,7 @@ def place(text: str, root: Path = Path()) -> Path:
     except ImportError:
         raise ConfigError(
             f"{redact(text)} is on an object store, whose package is not installed",
-            "pip install 'predictor[objectstore]'",
+            install_command("objectstore"),
         ) from None
     except ValueError as error:
         raise ConfigError(

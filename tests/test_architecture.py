@@ -25,7 +25,17 @@ ALLOWED = {
     "report": {"results", "laws", "fitting", "forecast", "difficulty"},
     "ladder": set(),
 }
-SHARED = {"errors", "quantity", "config_file", "checkpoint_pattern", "places", "redaction", "progress", "__version__"}
+SHARED = {
+    "errors",
+    "quantity",
+    "config_file",
+    "checkpoint_pattern",
+    "places",
+    "redaction",
+    "progress",
+    "distribution",
+    "__version__",
+}
 
 
 def imported(path: Path) -> set[str]:

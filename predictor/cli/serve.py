@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import click
 
 from predictor.cli.options import results_option
+from predictor.distribution import install_command
 from predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def command(results: Path, host: str, port: int, token_file: Path | None, every:
 
         from predictor.serve import Source, make_app
     except ModuleNotFoundError as error:
-        raise InputError(f"the package {error.name} is not installed", "pip install 'predictor[serve]'") from None
+        raise InputError(f"the package {error.name} is not installed", install_command("serve")) from None
     token = read_token(token_file)
     made_up = token is None and host not in _LOOPBACK
     if made_up:

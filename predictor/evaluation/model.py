@@ -10,6 +10,7 @@ import torch
 from lm_eval.api.registry import get_model
 from lm_eval.models.huggingface import HFLM
 
+from predictor.distribution import install_command
 from predictor.errors import EvaluationError
 from predictor.evaluation.scoring import TreeLM
 from predictor.evaluation.scoring.cache import TreeCache
@@ -58,7 +59,7 @@ def load_model(
     if backend == "hf":
         return RememberingHFLM(**options, batch_size=scoring.batch_size, parallelize=parallelize)
     if importlib.util.find_spec("vllm") is None:
-        raise EvaluationError("the backend vllm is not installed", "install predictor[vllm], or set backend: tree")
+        raise EvaluationError("the backend vllm is not installed", f"{install_command('vllm')}, or set backend: tree")
     check_tensors(folder, trust_remote_code=trust_remote_code)
     return get_model("vllm")(**options, batch_size="auto", enable_prefix_caching=True)
 

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from predictor.distribution import Extra, install_command
 from predictor.errors import ConfigError, StoreError
 from predictor.project import Project
 from predictor.redaction import redact
@@ -108,6 +109,7 @@ class Trackers:
 def _make(project: Project) -> list[Tracker]:
     wanted = project.trackers
     made: list[Tracker] = []
+    name: Extra
     for name, settings, build in (
         ("wandb", wanted.wandb, _Wandb),
         ("mlflow", wanted.mlflow, _Mlflow),
@@ -118,7 +120,7 @@ def _make(project: Project) -> list[Tracker]:
                 made.append(build(settings, wanted.axis, project.root))
             except ModuleNotFoundError:
                 raise ConfigError(
-                    f"trackers.{name} is set, and {name} is not installed", f"pip install 'predictor[{name}]'"
+                    f"trackers.{name} is set, and {name} is not installed", install_command(name)
                 ) from None
     return made
 

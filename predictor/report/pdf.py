@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from predictor.distribution import install_command
 from predictor.errors import InputError
 from predictor.progress import Done, Progress, opened
 from predictor.quantity import format_probability, format_quantity
@@ -53,7 +54,7 @@ def require_paper() -> None:
     try:
         import fpdf  # noqa: F401
     except ModuleNotFoundError:
-        raise InputError("the package fpdf2 is not installed", "pip install 'predictor[paper]'") from None
+        raise InputError("the package fpdf2 is not installed", install_command("paper")) from None
 
 
 def write_pdf(report: Report, out: str | Path, progress: Progress | None = None) -> Path:

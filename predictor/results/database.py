@@ -19,6 +19,7 @@ from urllib.parse import quote
 import sqlalchemy as sql
 from sqlalchemy.exc import ArgumentError, NoSuchModuleError, OperationalError, SQLAlchemyError
 
+from predictor.distribution import install_command
 from predictor.errors import StoreError
 from predictor.redaction import redact
 from predictor.results.files import is_writable
@@ -203,7 +204,7 @@ def _engine(where: str | Path, read_only: bool) -> sql.Engine:
         raise _unknown(where, "the port must be a number, and / in a password is written as %2F") from None
     except ModuleNotFoundError:
         raise StoreError(
-            "a ledger in PostgreSQL needs psycopg, which is not installed", "pip install 'predictor[postgres]'"
+            "a ledger in PostgreSQL needs psycopg, which is not installed", install_command("postgres")
         ) from None
 
 

@@ -99,7 +99,7 @@ def test_an_unknown_task_is_refused_by_name(table: Path, tmp_path: Path) -> None
 
 
 def test_all_outputs_are_written_at_once(table: Path, tmp_path: Path) -> None:
-    pytest.importorskip("fpdf", reason="predictor[paper] is not installed")
+    pytest.importorskip("fpdf", reason="downstream-predictor[paper] is not installed")
     target = ("--results", str(table), "--params", "1.5B", "--tokens", "1e11", "--tasks", "rising")
     outputs = ("--out", "r.html", "--pdf", "r.pdf", "--figures", "figures", "--csv", "tables")
     named = [str(tmp_path / word) if not word.startswith("--") else word for word in outputs]
@@ -162,4 +162,4 @@ def test_a_missing_package_is_named(table: Path, tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", blocked, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
-    assert done.stderr == "error: the package matplotlib is not installed; pip install 'predictor[paper]'\n"
+    assert done.stderr == "error: the package matplotlib is not installed; pip install 'downstream-predictor[paper]'\n"

@@ -70,5 +70,5 @@ def test_a_backend_that_is_not_installed_fails_its_pairs_with_what_to_do(project
     project = load_project(project_file(scoring={"device": "cpu", "limit": 2, "backend": "vllm"}))
     outcome = evaluate(project, tasks=("tiny_facts",))
     assert {reason for _, reason in outcome.failed} == {
-        "the backend vllm is not installed; install predictor[vllm], or set backend: tree"
+        "the backend vllm is not installed; pip install 'downstream-predictor[vllm]', or set backend: tree"
     }

@@ -78,7 +78,7 @@ def test_a_store_that_is_a_file_is_one_line(project_file, tmp_path):
 )
 def test_an_executor_whose_package_is_missing_names_the_extra(project_file, monkeypatch, executor, package):
     monkeypatch.setitem(__import__("sys").modules, package, None)
-    with pytest.raises(ConfigError, match=rf"not installed; pip install 'predictor\[{executor['kind']}\]'"):
+    with pytest.raises(ConfigError, match=rf"not installed; pip install 'downstream-predictor\[{executor['kind']}\]'"):
         evaluate(load_project(project_file(executor=executor)))
 
 

@@ -21,7 +21,7 @@ from predictor.report.drawings import list_drawings
 from predictor.report.figures.static import render_figure
 from predictor.results import read_results
 
-fpdf = pytest.importorskip("fpdf", reason="predictor[paper] is not installed")
+fpdf = pytest.importorskip("fpdf", reason="downstream-predictor[paper] is not installed")
 
 
 @pytest.fixture(scope="module")

@@ -11,6 +11,7 @@ import time
 from collections.abc import Sequence
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
 from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, Gone
@@ -41,9 +42,7 @@ class RayCluster:
         try:
             import ray
         except ModuleNotFoundError:
-            raise ConfigError(
-                "executor.kind is ray, and Ray is not installed", "pip install 'predictor[ray]'"
-            ) from None
+            raise ConfigError("executor.kind is ray, and Ray is not installed", install_command("ray")) from None
         self._ray = ray
         self._settings = settings
         self._workshop = workshop

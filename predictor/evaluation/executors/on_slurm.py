@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
 from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError, Gone
@@ -61,7 +62,7 @@ class SlurmCluster:
             import submitit
         except ModuleNotFoundError:
             raise ConfigError(
-                "executor.kind is slurm, and submitit is not installed", "pip install 'predictor[slurm]'"
+                "executor.kind is slurm, and submitit is not installed", install_command("slurm")
             ) from None
         self._settings = settings
         self._workshop = workshop

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from predictor.distribution import install_command
 from predictor.errors import InputError
 from predictor.report.figures.style import LIGHT
 
@@ -53,7 +54,7 @@ def require_matplotlib() -> None:
     try:
         import matplotlib  # noqa: F401
     except ModuleNotFoundError as error:
-        raise InputError(f"the package {error.name} is not installed", "pip install 'predictor[paper]'") from None
+        raise InputError(f"the package {error.name} is not installed", install_command("paper")) from None
 
 
 def render_figure(

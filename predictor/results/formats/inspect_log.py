@@ -18,6 +18,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import InputError, first_line
 from predictor.results.formats.found import (
     Facts,
@@ -32,7 +33,6 @@ from predictor.results.formats.found import (
 )
 from predictor.results.formats.inspect_samples import read_items
 
-_INSTALL = "install it with pip install 'predictor[inspect]'"
 _HEAD = 4096
 # Aggregates of an EvalScore that say how sure it is, not how good.
 _SPREADS = frozenset({"stderr", "bootstrap_stderr", "std", "var", "ci_lower", "ci_upper"})
@@ -117,7 +117,7 @@ def read_log(source: Path) -> Any:
     try:
         from inspect_ai.log import read_eval_log
     except ImportError:
-        raise InputError(f"{source} needs inspect_ai to be read", _INSTALL) from None
+        raise InputError(f"{source} needs inspect_ai to be read", install_command("inspect")) from None
     try:
         return read_eval_log(str(source), header_only=True)
     except Exception as error:

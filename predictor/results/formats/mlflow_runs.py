@@ -17,6 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import InputError, first_line
 from predictor.results.formats.found import FoundModel, OtherFormatError, files_below
 from predictor.results.formats.tracked import Point, TrackedRun, found_models
@@ -97,9 +98,7 @@ def _runs(source: Path) -> list[TrackedRun]:
         from mlflow import MlflowClient
         from mlflow.entities import ViewType
     except ImportError:
-        raise InputError(
-            f"{source} needs mlflow to be read", "install it with pip install 'predictor[mlflow]'"
-        ) from None
+        raise InputError(f"{source} needs mlflow to be read", install_command("mlflow")) from None
     try:
         with _folders_allowed():
             client = MlflowClient(_uri(source))

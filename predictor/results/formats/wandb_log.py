@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import InputError, first_line
 from predictor.results.formats.tracked import Point
 
@@ -59,7 +60,7 @@ def read_wandb_log(path: Path) -> WandbLog:
     try:
         from wandb.proto import wandb_internal_pb2
     except ImportError:
-        raise InputError(f"{path} needs wandb to be read", "install it with pip install 'predictor[wandb]'") from None
+        raise InputError(f"{path} needs wandb to be read", install_command("wandb")) from None
     log = WandbLog()
     try:
         for message in _messages(path.read_bytes()):

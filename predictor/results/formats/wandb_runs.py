@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from predictor.distribution import install_command
 from predictor.errors import InputError, first_line
 from predictor.results.formats.found import FoundModel, OtherFormatError, files_below
 from predictor.results.formats.tracked import Point, TrackedRun, found_models, place_of
@@ -78,7 +79,7 @@ def _of_server(source: Path) -> list[TrackedRun]:
     try:
         import wandb
     except ImportError:
-        raise InputError(f"{source} needs wandb to be read", "install it with pip install 'predictor[wandb]'") from None
+        raise InputError(f"{source} needs wandb to be read", install_command("wandb")) from None
     path = str(source).removeprefix(_SERVER)
     try:
         api = wandb.Api()

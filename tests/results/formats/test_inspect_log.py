@@ -13,7 +13,7 @@ from predictor.results.formats.found import OtherFormatError
 
 INSTALLED = importlib.util.find_spec("inspect_ai") is not None
 needs_inspect = pytest.mark.skipif(
-    not INSTALLED, reason="inspect_ai is not installed: pip install 'predictor[inspect]'"
+    not INSTALLED, reason="inspect_ai is not installed: pip install 'downstream-predictor[inspect]'"
 )
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -192,9 +192,7 @@ def test_logs_are_recognised_without_inspect(tmp_path):
 def test_without_inspect_the_extra_is_named(tmp_path):
     with zipfile.ZipFile(tmp_path / "a.eval", "w") as archive:
         archive.writestr("_journal/start.json", "{}")
-    with pytest.raises(
-        InputError, match=r"needs inspect_ai to be read; install it with pip install 'predictor\[inspect\]'"
-    ):
+    with pytest.raises(InputError, match=r"needs inspect_ai to be read; pip install 'downstream-predictor\[inspect\]'"):
         open_format("inspect").read(tmp_path / "a.eval")
 
 

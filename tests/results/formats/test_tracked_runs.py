@@ -39,7 +39,7 @@ def points_of(models):
 @pytest.fixture
 def wandb_run(tmp_path, monkeypatch):
     """Start a run of W&B that writes below `tmp_path` and asks no server."""
-    wandb = pytest.importorskip("wandb", reason="wandb is not installed: pip install 'predictor[wandb]'")
+    wandb = pytest.importorskip("wandb", reason="wandb is not installed: pip install 'downstream-predictor[wandb]'")
     for name, value in {
         "WANDB_SILENT": "true",
         "WANDB_CONFIG_DIR": str(tmp_path),
@@ -58,7 +58,9 @@ def wandb_run(tmp_path, monkeypatch):
 
 @pytest.fixture
 def mlflow_client():
-    return pytest.importorskip("mlflow", reason="mlflow is not installed: pip install 'predictor[mlflow]'").MlflowClient
+    return pytest.importorskip(
+        "mlflow", reason="mlflow is not installed: pip install 'downstream-predictor[mlflow]'"
+    ).MlflowClient
 
 
 def mlflow_run(client, name, params=None):
