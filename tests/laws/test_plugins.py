@@ -11,7 +11,7 @@ from predictor.errors import InputError, UnknownNameError
 from predictor.fitting import fit_law
 from predictor.laws import LAWS, get_law, laws_by_theme
 
-DOCS = Path(__file__).parent.parent.parent / "docs" / "laws.md"
+DOCS = Path(__file__).parent.parent.parent / "docs" / "how-to" / "own-laws.md"
 OWN = re.search(r"```python\n(from predictor.laws import Input.*?)```", DOCS.read_text(encoding="utf-8"), re.DOTALL)[1]
 
 
