@@ -18,11 +18,12 @@ ALLOWED = {
     "benchmarks": set(),
     "results": {"benchmarks"},
     "evaluation": {"checkpoints", "project", "scheduling", "results"},
-    "difficulty": {"results", "fitting", "laws"},
-    "forecast": {"benchmarks", "results", "fitting", "laws", "difficulty"},
-    "decisions": {"results", "fitting", "laws", "forecast"},
-    "serve": {"results", "forecast", "report"},
-    "report": {"results", "laws", "fitting", "forecast", "difficulty"},
+    "statistics": {"benchmarks", "results", "fitting", "laws"},
+    "difficulty": {"results", "fitting", "laws", "statistics"},
+    "forecast": {"benchmarks", "results", "fitting", "laws", "statistics", "difficulty"},
+    "decisions": {"results", "fitting", "laws", "statistics", "forecast"},
+    "serve": {"results", "statistics", "forecast", "report"},
+    "report": {"results", "laws", "fitting", "statistics", "forecast", "difficulty"},
     "ladder": set(),
 }
 SHARED = {
@@ -66,6 +67,7 @@ def test_only_the_command_line_imports_the_command_line():
     [
         "predictor.cli.app",
         "predictor.cli.query",
+        "predictor.statistics",
         "predictor.difficulty",
         "predictor.forecast",
         "predictor.forecast.cache",

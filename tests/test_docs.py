@@ -17,6 +17,7 @@ import predictor.forecast.trajectory
 import predictor.laws
 import predictor.report
 import predictor.results
+import predictor.statistics
 from predictor.cli.app import app
 
 ROOT = Path(__file__).parent.parent
@@ -73,6 +74,7 @@ def test_links_lead_to_files_that_exist(page):
             {"KnownBenchmark", "KnownMetric", "canonical_metric", "headline_rank", "known_benchmark", "known_metric"}
             | {"nearest_benchmarks", "parts_of"},
         ),
+        (predictor.statistics, {"Mean", "clustered_mean"}),
         (predictor.results, {"Results", "Series", "TaskInfo", "read_results"}),
         (
             predictor.laws,

@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from predictor.difficulty import features
 from predictor.errors import InputError, UnknownNameError
 from predictor.results.ends import is_final
+from predictor.results.item_measures import measure_items
 from predictor.results.readers import Results
 from predictor.results.series import Series, main_shots, with_shots
 
@@ -32,7 +32,7 @@ class ItemTable:
         tokens: training tokens D, shape (M,).
         final: whether a law may be fitted to the checkpoint, see `predictor.results.ends.is_final`.
         item: number of each item in its task, as lm-eval counts documents, shape (K,).
-        measures: name -> values of shape (M, K), NaN where an item was not scored; see `predictor.difficulty.features`.
+        measures: name -> values of shape (M, K), NaN where an item was not scored; see `measure_items`.
         score: the benchmark's own score of each checkpoint, shape (M,), NaN where it is not in the table.
         score_stderr: its standard error.
         subtask: the sub-task of each item, shape (K,); the numbers of items are unique within one.
@@ -257,7 +257,7 @@ def _from_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64], ND
     row = pd.MultiIndex.from_frame(places[keys[:2]]).get_indexer(pd.MultiIndex.from_frame(frame[keys[:2]]))
     column = pd.MultiIndex.from_frame(asked).get_indexer(pd.MultiIndex.from_frame(frame[["subtask", "doc_id"]]))
     measures = {}
-    for name, values in features.of_items(frame).items():
+    for name, values in measure_items(frame).items():
         grid = np.full((len(places), len(asked)), np.nan)
         grid[row, column] = values
         if np.isfinite(grid).any():
