@@ -1,7 +1,7 @@
 """Forecast a language model's benchmark scores from a ladder of smaller runs.
 
 The way of the data is the layout: `checkpoints` are scored by `evaluation`, the scores are kept in `results`, `laws`
-and `fitting` describe how they scale, `forecast` turns them into a distribution for the target, `report` shows it.
+and `fitting` describe how they scale, `forecasting` turns them into a distribution for the target, `report` shows it.
 """
 
 from importlib.metadata import PackageNotFoundError, version

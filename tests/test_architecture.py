@@ -20,10 +20,10 @@ ALLOWED = {
     "evaluation": {"checkpoints", "project", "scheduling", "results"},
     "statistics": {"benchmarks", "results", "fitting", "laws"},
     "difficulty": {"results", "fitting", "laws", "statistics"},
-    "forecast": {"benchmarks", "results", "fitting", "laws", "statistics", "difficulty"},
-    "decisions": {"results", "fitting", "laws", "statistics", "forecast"},
-    "serve": {"results", "statistics", "forecast", "report"},
-    "report": {"results", "laws", "fitting", "statistics", "forecast", "difficulty"},
+    "forecasting": {"benchmarks", "results", "fitting", "laws", "statistics", "difficulty"},
+    "decisions": {"results", "fitting", "laws", "statistics", "forecasting"},
+    "serve": {"results", "statistics", "forecasting", "report"},
+    "report": {"results", "laws", "fitting", "statistics", "forecasting", "difficulty"},
     "ladder": set(),
 }
 SHARED = {
@@ -69,8 +69,8 @@ def test_only_the_command_line_imports_the_command_line():
         "predictor.cli.query",
         "predictor.statistics",
         "predictor.difficulty",
-        "predictor.forecast",
-        "predictor.forecast.cache",
+        "predictor.forecasting",
+        "predictor.forecasting.cache",
         "predictor.results.store",
     ],
 )

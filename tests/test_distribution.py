@@ -78,5 +78,5 @@ def test_hints_of_the_code_come_from_one_place():
 
 def test_every_extra_has_a_hint():
     assert PROJECT["name"] == DISTRIBUTION
-    assert set(get_args(Extra)) == set(PROJECT["optional-dependencies"]) - {"dev"}
+    assert set(get_args(Extra)) == set(PROJECT["optional-dependencies"]) - {"dev", "docs"}
     assert install_command("serve") == "pip install 'downstream-predictor[serve]'"

@@ -12,8 +12,8 @@ import predictor.decisions
 import predictor.difficulty
 import predictor.evaluation
 import predictor.fitting
-import predictor.forecast
-import predictor.forecast.trajectory
+import predictor.forecasting
+import predictor.forecasting.trajectory
 import predictor.laws
 import predictor.report
 import predictor.results
@@ -99,12 +99,12 @@ def test_links_lead_to_files_that_exist(page):
             | {"resample_items", "run_weights", "solve_batch", "stable_generator"},
         ),
         (
-            predictor.forecast,
+            predictor.forecasting,
             {"AUTO", "METHODS", "Curve", "Forecast", "Forecaster", "Target", "TaskForecast"}
             | {"HeldOutForecast", "TrackRecord", "fit_forecaster", "forecast", "track_record"},
         ),
         (
-            predictor.forecast.trajectory,
+            predictor.forecasting.trajectory,
             {"Alarm", "Band", "Candidates", "Requirement", "RunTrack", "SeriesTrack", "Signal", "TrackedSeries"}
             | {"compare_candidates", "judge", "track"},
         ),

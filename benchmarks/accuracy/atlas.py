@@ -22,12 +22,12 @@ from rich.console import Console
 from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
-from predictor.forecast.atlas.charts import FILE, Atlas, Chart, marks_of, save_atlas
-from predictor.forecast.panel import Benchmark, build_panel
-from predictor.forecast.skills import Trend, World, condition, learn, other_families, read_kinship
-from predictor.forecast.skills.process import to_score
-from predictor.forecast.skills.trend import grid_models
-from predictor.forecast.skills.world import PARAMS_ORIGIN, TOKENS_ORIGIN
+from predictor.forecasting.atlas.charts import FILE, Atlas, Chart, marks_of, save_atlas
+from predictor.forecasting.panel import Benchmark, build_panel
+from predictor.forecasting.skills import Trend, World, condition, learn, other_families, read_kinship
+from predictor.forecasting.skills.process import to_score
+from predictor.forecasting.skills.trend import grid_models
+from predictor.forecasting.skills.world import PARAMS_ORIGIN, TOKENS_ORIGIN
 from predictor.results import Results, read_results
 
 # Points of a chart's grid in size and in data, which reaches beyond its models by so many decades.

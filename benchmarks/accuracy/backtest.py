@@ -31,10 +31,10 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.published import PUBLISHED
 from predictor.errors import ForecastError
-from predictor.forecast import METHODS
-from predictor.forecast.backtest import FEWEST_RUNS, without_runs
-from predictor.forecast.panel import Benchmark, Panel, build_panel
-from predictor.forecast.track_record import choose_hold_outs, forecast_held_out, without_held_out
+from predictor.forecasting import METHODS
+from predictor.forecasting.backtest import FEWEST_RUNS, without_runs
+from predictor.forecasting.panel import Benchmark, Panel, build_panel
+from predictor.forecasting.track_record import choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import Results, read_results
 
 COMBINATION = "combination"

@@ -34,9 +34,9 @@ from predictor.decisions.comparison import rank_forecasts
 from predictor.decisions.contenders import fit_contenders
 from predictor.decisions.correlation import Correlation, measure_correlation
 from predictor.errors import ForecastError
-from predictor.forecast import Forecaster
-from predictor.forecast.forecaster import scores_by_run
-from predictor.forecast.panel import Panel, build_panel
+from predictor.forecasting import Forecaster
+from predictor.forecasting.forecaster import scores_by_run
+from predictor.forecasting.panel import Panel, build_panel
 from predictor.results import read_results
 from predictor.results.series import Series
 

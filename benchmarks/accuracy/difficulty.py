@@ -26,10 +26,10 @@ from rich.console import Console
 from rich.table import Table
 
 from predictor.difficulty.forecast import DifficultyForecast
-from predictor.forecast.backtest import run_order
-from predictor.forecast.methods import METHODS, Resampling
-from predictor.forecast.methods.difficulty import Difficulty, FittedDifficulty
-from predictor.forecast.panel import Panel, build_panel
+from predictor.forecasting.backtest import run_order
+from predictor.forecasting.methods import METHODS, Resampling
+from predictor.forecasting.methods.difficulty import Difficulty, FittedDifficulty
+from predictor.forecasting.panel import Panel, build_panel
 from predictor.results import Results, read_results
 
 RUNS = (1, 2, 4, 5, 6, 9)

@@ -34,8 +34,8 @@ from sklearn.model_selection import StratifiedKFold, cross_val_predict
 
 from predictor.difficulty import ClusterAnalysis, ItemTable, analyse, fit_through_subset, item_table
 from predictor.difficulty.features import fill
-from predictor.forecast.methods import METHODS, Resampling
-from predictor.forecast.panel import Panel, build_panel
+from predictor.forecasting.methods import METHODS, Resampling
+from predictor.forecasting.panel import Panel, build_panel
 from predictor.results import Results, read_results
 from predictor.results.store import Store
 

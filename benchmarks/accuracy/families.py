@@ -30,10 +30,10 @@ from rich.table import Table as Printed
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.family_baselines import BASELINES, Table
-from predictor.forecast import fit_forecaster
-from predictor.forecast.panel import build_panel
-from predictor.forecast.skills import read_kinship
-from predictor.forecast.skills.world import final_scores
+from predictor.forecasting import fit_forecaster
+from predictor.forecasting.panel import build_panel
+from predictor.forecasting.skills import read_kinship
+from predictor.forecasting.skills.world import final_scores
 from predictor.results import Results, read_results
 from predictor.results.series import main_shots
 

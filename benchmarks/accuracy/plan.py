@@ -36,10 +36,10 @@ from predictor.decisions.belief import Belief, Scale
 from predictor.decisions.design import Limits, choose_runs
 from predictor.decisions.planning import believe_panel, believe_published
 from predictor.errors import ForecastError
-from predictor.forecast import fit_forecaster
-from predictor.forecast.backtest import without_runs
-from predictor.forecast.methods.method import distinct_runs
-from predictor.forecast.panel import Panel, binomial_error, build_panel, measurement_error
+from predictor.forecasting import fit_forecaster
+from predictor.forecasting.backtest import without_runs
+from predictor.forecasting.methods.method import distinct_runs
+from predictor.forecasting.panel import Panel, binomial_error, build_panel, measurement_error
 from predictor.results import read_results
 
 FAMILIES = (("gadre", "c4_original"), ("gadre", "rpj"), ("gadre", "rw_original"), ("olmo_ladder", "olmo_ladder"))

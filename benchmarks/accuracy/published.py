@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import least_squares
 
-from predictor.forecast.panel import Panel
+from predictor.forecasting.panel import Panel
 
 Array = NDArray[np.float64]
 # Evaluations of one fit from one start.

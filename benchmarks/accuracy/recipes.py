@@ -20,7 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from predictor.decisions.multiplier import Multiplier, pair_multiplier
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.panel import build_panel
 from predictor.results import read_results
 
 sys.path.insert(0, str(Path(__file__).parents[2]))

@@ -26,9 +26,9 @@ from rich.table import Table
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.backtest import TESTBEDS, Testbed, families, hold_outs, marked, read
 from predictor.errors import ForecastError
-from predictor.forecast.mean import SharedErrors
-from predictor.forecast.panel import build_panel
-from predictor.forecast.track_record import forecast_held_out, means_of
+from predictor.forecasting.mean import SharedErrors
+from predictor.forecasting.panel import build_panel
+from predictor.forecasting.track_record import forecast_held_out, means_of
 
 # Correlation that stands for each way of seeing the errors; None for the measured one.
 WAYS = {"ours": None, "independent": 0.0, "one error": 0.999}

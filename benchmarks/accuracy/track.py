@@ -32,8 +32,8 @@ from scipy.optimize import least_squares
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.track_runs import FAMILIES, FEWEST_CHECKPOINTS, HoldOut, hold_outs
-from predictor.forecast.trajectory.observations import TrackedSeries
-from predictor.forecast.trajectory.tracker import SeriesTrack, hold
+from predictor.forecasting.trajectory.observations import TrackedSeries
+from predictor.forecasting.trajectory.tracker import SeriesTrack, hold
 
 Array = NDArray[np.float64]
 

@@ -26,9 +26,9 @@ from scipy.stats import binomtest
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.track_runs import FAMILIES, HoldOut, hold_outs
-from predictor.forecast.trajectory.alarm import DRIFT, JUMP, Signal
-from predictor.forecast.trajectory.paths import Paths
-from predictor.forecast.trajectory.tracker import hold
+from predictor.forecasting.trajectory.alarm import DRIFT, JUMP, Signal
+from predictor.forecasting.trajectory.paths import Paths
+from predictor.forecasting.trajectory.tracker import hold
 
 Array = NDArray[np.float64]
 

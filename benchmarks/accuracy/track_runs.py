@@ -18,10 +18,10 @@ from pathlib import Path
 
 import numpy as np
 
-from predictor.forecast.trajectory.observations import Trajectories, read_trajectories
-from predictor.forecast.trajectory.paths import Paths, fit_paths
-from predictor.forecast.trajectory.prior import EndForecast, forecast_ends
-from predictor.forecast.trajectory.tracker import _relatives
+from predictor.forecasting.trajectory.observations import Trajectories, read_trajectories
+from predictor.forecasting.trajectory.paths import Paths, fit_paths
+from predictor.forecasting.trajectory.prior import EndForecast, forecast_ends
+from predictor.forecasting.trajectory.tracker import _relatives
 from predictor.results import Results, read_results
 
 FAMILIES = {

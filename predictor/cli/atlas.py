@@ -11,7 +11,7 @@ from predictor.cli.options import TaskList, deliver, json_option
 from predictor.errors import UnknownNameError
 
 if TYPE_CHECKING:
-    from predictor.forecast.atlas import Chart, ChartRow
+    from predictor.forecasting.atlas import Chart, ChartRow
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ def command(tasks: tuple[str, ...] | None, json_path: str | None) -> None:
       predictor atlas
       predictor atlas --tasks mmlu,gsm8k --json -
     """
-    from predictor.forecast.atlas import describe, load_atlas
+    from predictor.forecasting.atlas import describe, load_atlas
 
     atlas = load_atlas()
     charts = []
@@ -79,7 +79,7 @@ def print_atlas(answer: AtlasAnswer) -> None:
     from rich.table import Table
 
     from predictor.cli.tables import console
-    from predictor.forecast.atlas.summary import SIZES
+    from predictor.forecasting.atlas.summary import SIZES
     from predictor.quantity import format_quantity
 
     for chart, rows in answer.charts:

@@ -10,7 +10,7 @@ import click
 from predictor.cli.options import TaskList, deliver, json_option, results_option, seed_option
 
 if TYPE_CHECKING:
-    from predictor.forecast import TrackRecord
+    from predictor.forecasting import TrackRecord
 
 
 @click.command()
@@ -46,7 +46,7 @@ def command(
       predictor backtest --results evals.parquet --tasks arc_easy,piqa --json backtest.json
     """
     from predictor.cli.console import progress
-    from predictor.forecast import track_record
+    from predictor.forecasting import track_record
     from predictor.results import read_results
 
     answer = track_record(

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from predictor.errors import ForecastError
 
 if TYPE_CHECKING:
-    from predictor.forecast import TrackRecord
+    from predictor.forecasting import TrackRecord
     from predictor.results import Results
 
 
@@ -16,7 +16,7 @@ def measure_coverage(
 ) -> TrackRecord | None:
     """Forecast held-out runs, telling how far it is; None where there are too few runs to hold any out."""
     from predictor.cli.console import progress
-    from predictor.forecast import track_record
+    from predictor.forecasting import track_record
 
     try:
         return track_record(

@@ -46,7 +46,7 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
     from predictor.cli.console import progress, say
     from predictor.cli.coverage import measure_coverage
     from predictor.evaluation import evaluate
-    from predictor.forecast import fit_forecaster
+    from predictor.forecasting import fit_forecaster
     from predictor.project import load_project
     from predictor.report import build_report, fit_loss_laws, write_html
     from predictor.results import read_results

@@ -59,8 +59,8 @@ def command(
     """
     from predictor.cli.console import progress
     from predictor.cli.tables import print_forecast
-    from predictor.forecast.axis import on_axis
-    from predictor.forecast.recipe_forecast import forecast_with_recipe
+    from predictor.forecasting.axis import on_axis
+    from predictor.forecasting.recipe_forecast import forecast_with_recipe
     from predictor.results import read_results
 
     recipe, axis = read_recipe(recipe_and_axis)

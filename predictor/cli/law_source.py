@@ -239,7 +239,7 @@ def fit_to_options(law: Law, options: dict[str, Any], constraints: Constraints) 
         return _fit_to_results(law, options, constraints)
     if options["output"] is None:
         raise InputError("--table alone does not say what to fit", "name the column of what the law gives: --output")
-    from predictor.forecast.law_columns import fit_law_to_table
+    from predictor.forecasting.law_columns import fit_law_to_table
     from predictor.results.tables import read_table
 
     return fit_law_to_table(
@@ -256,7 +256,7 @@ def fit_to_options(law: Law, options: dict[str, Any], constraints: Constraints) 
 def _fit_to_results(law: Law, options: dict[str, Any], constraints: Constraints) -> LawFit:
     if options["task"] is None:
         raise InputError("--results alone does not say what to fit", "name a benchmark or a loss with --task")
-    from predictor.forecast.law_table import fit_law_to_results
+    from predictor.forecasting.law_table import fit_law_to_results
     from predictor.results import read_results
 
     return fit_law_to_results(

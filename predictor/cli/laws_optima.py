@@ -30,7 +30,7 @@ _TABLE = click.option("--table", type=click.Path(path_type=Path), required=True,
 
 
 def _column(table: pd.DataFrame, name: str, source: Path) -> np.ndarray:
-    from predictor.forecast.law_columns import column
+    from predictor.forecasting.law_columns import column
 
     return column(table, name, str(source))
 
@@ -414,7 +414,7 @@ def tokens_for_score(
       predictor laws solve tokens-for-score --results evals.parquet --task hellaswag --loss-task loss:c4_val \\
         --score 0.7 --params 7B
     """
-    from predictor.forecast.law_table import fit_law_to_results
+    from predictor.forecasting.law_table import fit_law_to_results
     from predictor.laws.solve import solve_for
     from predictor.results import read_results
 

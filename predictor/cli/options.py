@@ -16,7 +16,7 @@ from predictor.quantity import parse_count, parse_quantity
 from predictor.results.files import write_text_atomically
 
 if TYPE_CHECKING:
-    from predictor.forecast import Forecast
+    from predictor.forecasting import Forecast
     from predictor.results import Results
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -214,7 +214,7 @@ def check_names(results: Results, suite: str | None, required: Sequence[tuple[st
         ConfigError: there is no such suite.
         UnknownNameError: no scores of a required benchmark are in the table.
     """
-    from predictor.forecast.mean import MEAN
+    from predictor.forecasting.mean import MEAN
 
     means = {MEAN}
     if suite is not None:
@@ -235,7 +235,7 @@ def with_suite(answer: Forecast, suite: str | None, required: Sequence[tuple[str
     """
     from dataclasses import replace
 
-    from predictor.forecast.mean import check_requirements, forecast_mean
+    from predictor.forecasting.mean import check_requirements, forecast_mean
 
     if suite is not None:
         from predictor.evaluation.suites import load_suite

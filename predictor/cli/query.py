@@ -12,7 +12,7 @@ from predictor.cli.options import require_option, results_option, suite_option, 
 from predictor.errors import InputError
 
 if TYPE_CHECKING:
-    from predictor.forecast import Forecast, TaskForecast
+    from predictor.forecasting import Forecast, TaskForecast
 
 # Places at which the curve is computed: enough for a drawing of 60 columns.
 _POINTS = 12
@@ -50,8 +50,8 @@ def command(
       predictor query hellaswag --params 7B --tokens 1T --json
       predictor query mean --params 7B --tokens 1T --suite core --require mean=0.6
     """
-    from predictor.forecast.cache import ForecastCache, cache_key
-    from predictor.forecast.target import check_target
+    from predictor.forecasting.cache import ForecastCache, cache_key
+    from predictor.forecasting.target import check_target
     from predictor.results.readers import hash_inputs
 
     check_target(params, tokens)
@@ -69,7 +69,7 @@ def command(
         write_json(answer.to_json(), "-")
     else:
         from predictor.cli.tables import print_answer, print_mean
-        from predictor.forecast.grade import NOT_FORECASTABLE
+        from predictor.forecasting.grade import NOT_FORECASTABLE
 
         if task == _MEAN:
             print_mean(answer)
@@ -84,8 +84,8 @@ def command(
 
 def _answer(path: Path, task: str, params: float, tokens: float, options: dict[str, Any]) -> Forecast:
     """Forecast the task; the record also carries a coarse curve with the runs, which is kept with the answer."""
-    from predictor.forecast import fit_forecaster
-    from predictor.forecast.target import check_target
+    from predictor.forecasting import fit_forecaster
+    from predictor.forecasting.target import check_target
     from predictor.results import read_results
 
     results = read_results(path)

@@ -13,8 +13,8 @@ from predictor.errors import PredictorError
 from predictor.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from predictor.forecast.axis import Axis
-    from predictor.forecast.recipe import Recipe
+    from predictor.forecasting.axis import Axis
+    from predictor.forecasting.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -71,8 +71,8 @@ def recipe_options(command: F) -> F:
 def read_recipe(options: dict[str, Any]) -> tuple[Recipe, Axis | None]:
     """Return the recipe and the axis that the options of `recipe_options` ask for."""
     from predictor.errors import InputError
-    from predictor.forecast.axis import Axis
-    from predictor.forecast.recipe import Recipe
+    from predictor.forecasting.axis import Axis
+    from predictor.forecasting.recipe import Recipe
 
     named = options["axis"]
     if options["axis_alone"] and named is None:

@@ -84,8 +84,8 @@ def command(
     from predictor.cli.console import progress
     from predictor.cli.coverage import measure_coverage
     from predictor.difficulty import analyse_tasks
-    from predictor.forecast import fit_forecaster
-    from predictor.forecast.target import check_target
+    from predictor.forecasting import fit_forecaster
+    from predictor.forecasting.target import check_target
     from predictor.report import build_report, fit_loss_laws, write_figures, write_html, write_pdf, write_tables
     from predictor.results import read_results
 

@@ -8,9 +8,9 @@ import click
 from rich.console import Console
 from rich.table import Table
 
-from predictor.forecast.grade import NOT_FORECASTABLE
-from predictor.forecast.mean import MeanForecast
-from predictor.forecast.target import Forecast, TaskForecast
+from predictor.forecasting.grade import NOT_FORECASTABLE
+from predictor.forecasting.mean import MeanForecast
+from predictor.forecasting.target import Forecast, TaskForecast
 from predictor.quantity import format_probability, format_quantity
 
 # Tables that go into a file or a pipe are not folded to the width of a terminal nobody looks at.

@@ -15,7 +15,7 @@ from predictor.errors import InputError, PredictorError
 from predictor.quantity import parse_quantity
 
 if TYPE_CHECKING:
-    from predictor.forecast.trajectory import Candidates, Requirement, RunTrack
+    from predictor.forecasting.trajectory import Candidates, Requirement, RunTrack
 
 # Exit code that says: a run left its path, or will hardly reach what is required of it.
 ALARM = 3
@@ -208,7 +208,7 @@ def _look(asked: _Asked) -> _Found:
 def _track(asked: _Asked) -> _Found:
     from dataclasses import replace
 
-    from predictor.forecast.trajectory import compare_candidates, judge, track
+    from predictor.forecasting.trajectory import compare_candidates, judge, track
     from predictor.results import read_results
 
     table = read_results(asked.results, roles=("ladder", "target"))

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from predictor.cli.tables import console
-from predictor.forecast.trajectory import Candidates, Requirement, RunTrack, SeriesTrack
+from predictor.forecasting.trajectory import Candidates, Requirement, RunTrack, SeriesTrack
 from predictor.quantity import format_quantity
 
 

@@ -17,8 +17,8 @@ from numpy.typing import NDArray
 
 from predictor.fitting import Prior, fit_law_batch, make_draws
 from predictor.fitting.units import geometric_mean
-from predictor.forecast.methods.method import effective_floor
-from predictor.forecast.panel import Panel
+from predictor.forecasting.methods.method import effective_floor
+from predictor.forecasting.panel import Panel
 from predictor.laws import get_law
 
 Array = NDArray[np.float64]

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from predictor.errors import InputError
-from predictor.forecast.panel import Panel
-from predictor.forecast.target import check_target
+from predictor.forecasting.panel import Panel
+from predictor.forecasting.target import check_target
 from predictor.quantity import format_quantity
 
 # Tokens per parameter of candidate runs; 20 is compute-optimal after Hoffmann et al. 2022.

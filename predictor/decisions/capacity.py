@@ -18,9 +18,9 @@ from predictor import __version__
 from predictor.decisions.comparison import QUANTILES, spread_of
 from predictor.decisions.ranking import benchmarks, last_scores
 from predictor.errors import ForecastError
-from predictor.forecast import Forecaster, TaskForecast, fit_forecaster
-from predictor.forecast.forecaster import RESAMPLES
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import Forecaster, TaskForecast, fit_forecaster
+from predictor.forecasting.forecaster import RESAMPLES
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.progress import Progress
 from predictor.results import Results
 from predictor.results.scales import Scale

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast.panel import Panel
+from predictor.forecasting.panel import Panel
 
 Array = NDArray[np.float64]
 

@@ -20,10 +20,10 @@ from predictor.decisions.loss_predictors import LossPredictor, rank_losses
 from predictor.decisions.multiplier import Multiplier, compute_multipliers
 from predictor.errors import ForecastError
 from predictor.fitting import stable_generator
-from predictor.forecast import AUTO, Forecaster, TaskForecast
-from predictor.forecast.forecaster import RESAMPLES
-from predictor.forecast.grade import NOT_FORECASTABLE
-from predictor.forecast.target import check_target
+from predictor.forecasting import AUTO, Forecaster, TaskForecast
+from predictor.forecasting.forecaster import RESAMPLES
+from predictor.forecasting.grade import NOT_FORECASTABLE
+from predictor.forecasting.target import check_target
 from predictor.progress import Progress
 from predictor.results import Results
 from predictor.results.series import Series

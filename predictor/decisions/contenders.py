@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast import AUTO, Forecaster, fit_forecaster
-from predictor.forecast.forecaster import RESAMPLES, SKILLS
+from predictor.forecasting import AUTO, Forecaster, fit_forecaster
+from predictor.forecasting.forecaster import RESAMPLES, SKILLS
 from predictor.progress import Progress, opened
 from predictor.results import Results
 

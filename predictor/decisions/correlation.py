@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from predictor.decisions.common_scales import ALIKE
-from predictor.forecast import Forecaster
+from predictor.forecasting import Forecaster
 
 # Correlations before anything is seen (medians over pairs of families of published ladders, benchmarks/accuracy), and
 # how many pairs of held-out runs they count for.

@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast.panel import Panel
+from predictor.forecasting.panel import Panel
 from predictor.laws.law import Array, Input, Law, Parameter, Values
 
 Shape = Literal["one multiplier", "shared exponents", "own exponents"]

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast.panel import Panel
+from predictor.forecasting.panel import Panel
 from predictor.results.series import Series
 
 Array = NDArray[np.float64]

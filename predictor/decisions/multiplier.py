@@ -14,8 +14,8 @@ from numpy.typing import NDArray
 from predictor.decisions.crossings import Crossing, all_roots, match_crossings
 from predictor.decisions.joint_losses import Shape, StackedLosses, joint_law, stack_losses
 from predictor.fitting import LawFit, fit_law, stable_generator
-from predictor.forecast import Forecaster
-from predictor.forecast.panel import Panel
+from predictor.forecasting import Forecaster
+from predictor.forecasting.panel import Panel
 from predictor.laws.law import Law
 
 Array = NDArray[np.float64]

@@ -17,12 +17,12 @@ from predictor.decisions.comparison import QUANTILES
 from predictor.decisions.design import Limits, choose_runs
 from predictor.errors import ForecastError
 from predictor.fitting.units import geometric_mean
-from predictor.forecast import Forecast, fit_forecaster
-from predictor.forecast.forecaster import RESAMPLES
-from predictor.forecast.grade import NOT_FORECASTABLE
-from predictor.forecast.methods.method import distinct_runs
-from predictor.forecast.panel import SHARED_ERROR, Panel, binomial_error, measurement_error
-from predictor.forecast.target import check_target
+from predictor.forecasting import Forecast, fit_forecaster
+from predictor.forecasting.forecaster import RESAMPLES
+from predictor.forecasting.grade import NOT_FORECASTABLE
+from predictor.forecasting.methods.method import distinct_runs
+from predictor.forecasting.panel import SHARED_ERROR, Panel, binomial_error, measurement_error
+from predictor.forecasting.target import check_target
 from predictor.laws import get_law
 from predictor.progress import Progress
 from predictor.results import Results

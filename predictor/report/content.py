@@ -13,9 +13,9 @@ from markupsafe import Markup
 
 from predictor.difficulty import ClusterAnalysis
 from predictor.errors import ForecastError
-from predictor.forecast import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
-from predictor.forecast.grade import NOT_FORECASTABLE
-from predictor.forecast.panel import Panel
+from predictor.forecasting import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
+from predictor.forecasting.grade import NOT_FORECASTABLE
+from predictor.forecasting.panel import Panel
 from predictor.report.coverage import Held, list_coverage, warn_of_coverage
 from predictor.report.evidence import (
     COMBINATION,
@@ -159,13 +159,13 @@ def build_report(
     """Forecast a target and collect what a reader needs to judge it.
 
     Args:
-        forecaster: from `predictor.forecast.fit_forecaster`.
+        forecaster: from `predictor.forecasting.fit_forecaster`.
         params: the target's parameters N, counted as in the results table.
         tokens: its training tokens D.
         command: what a reader can run to make the report again; shown as it is.
         clusters: task -> the clusters of its items, whose curves are drawn beside its forecast.
         laws: of the held-out losses, from `fit_loss_laws`.
-        record: whole forecasts of held-out runs, from `predictor.forecast.track_record`: how often intervals held.
+        record: whole forecasts of held-out runs, from `predictor.forecasting.track_record`: how often intervals held.
         refine: adds to the forecast, as the mean over a suite or the probability of what is required.
     """
     forecast = forecaster.predict(params, tokens)

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from predictor.forecast import TrackRecord
-from predictor.forecast.track_record import LEVELS
+from predictor.forecasting import TrackRecord
+from predictor.forecasting.track_record import LEVELS
 
 # Fewer forecasts than this say little of how often intervals hold.
 _ENOUGH = 20

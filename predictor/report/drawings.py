@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.progress import Progress, opened
 from predictor.report.content import Benchmark, Report
 from predictor.report.figures.static import FORMATS, render_figure, require_matplotlib

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from predictor.forecast import METHODS, Forecast, Forecaster
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import METHODS, Forecast, Forecaster
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.report.wording import times
 
 COMBINATION = "combination"

@@ -9,8 +9,8 @@ import numpy as np
 
 from predictor.errors import PredictorError
 from predictor.fitting import LawFit
-from predictor.forecast import Target
-from predictor.forecast.law_table import fit_law_to_results
+from predictor.forecasting import Target
+from predictor.forecasting.law_table import fit_law_to_results
 from predictor.laws import complete_inputs, get_law
 from predictor.report.figures.losses import loss_figure
 from predictor.results import Results

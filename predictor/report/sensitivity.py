@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from predictor.forecast import Forecaster
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import Forecaster
+from predictor.forecasting.grade import NOT_FORECASTABLE
 
 # Factors of the target's parameters and tokens; the plan itself is in the middle.
 FACTORS = (0.25, 0.5, 1.0, 2.0, 4.0)

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from predictor.forecast import TaskForecast
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import TaskForecast
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.report.content import Benchmark, Report
 from predictor.results.csv_text import csv_text
 from predictor.results.destination import check_destination, check_folder

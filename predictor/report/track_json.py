@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast.trajectory import Band, Requirement, RunTrack, SeriesTrack
+from predictor.forecasting.trajectory import Band, Requirement, RunTrack, SeriesTrack
 
 _DIGITS = 6
 

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from predictor.forecast.trajectory import Requirement, RunTrack, SeriesTrack
-from predictor.forecast.trajectory.alarm import DRIFT, JUMP
+from predictor.forecasting.trajectory import Requirement, RunTrack, SeriesTrack
+from predictor.forecasting.trajectory.alarm import DRIFT, JUMP
 from predictor.report.figures import path_figure, signal_figure
 from predictor.report.html import render
 from predictor.results.destination import check_destination

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 
-from predictor.forecast import TaskForecast
-from predictor.forecast.grade import LETTERS, NOT_FORECASTABLE, RUNS_FOR_TRUST
+from predictor.forecasting import TaskForecast
+from predictor.forecasting.grade import LETTERS, NOT_FORECASTABLE, RUNS_FOR_TRUST
 from predictor.quantity import format_factor
 
 _SUPERSCRIPT = str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻")

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from predictor.difficulty import ClusterAnalysis
-from predictor.forecast import Forecaster
+from predictor.forecasting import Forecaster
 from predictor.report.content import Report, build_report
 from predictor.report.html import render_html
 from predictor.results.destination import check_destination
@@ -27,7 +27,7 @@ def write_report(
     measured coverage and for other forms of a report, see `build_report`.
 
     Args:
-        forecaster: from `predictor.forecast.fit_forecaster`.
+        forecaster: from `predictor.forecasting.fit_forecaster`.
         params: the target's parameters N, counted as in the results table.
         tokens: its training tokens D.
         out: the file to write; one that is there is replaced once the new one is complete.

@@ -8,8 +8,8 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 from predictor.errors import ForecastError, PredictorError, first_line
-from predictor.forecast import Curve, Forecast, Forecaster, fit_forecaster
-from predictor.forecast.panel import Panel
+from predictor.forecasting import Curve, Forecast, Forecaster, fit_forecaster
+from predictor.forecasting.panel import Panel
 from predictor.results import Results, read_results
 from predictor.results.store import Store
 from predictor.serve.reading import results_of

@@ -11,8 +11,8 @@ from typing import Any
 import pandas as pd
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast import Forecast
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import Forecast
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.quantity import parse_quantity
 from predictor.report.figures import benchmark_figure, runs_figure
 from predictor.report.wording import ends_in_unit, in_unit

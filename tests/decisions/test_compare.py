@@ -9,8 +9,8 @@ from predictor.decisions.common_scales import Gaps, _carried, blend, common_gaps
 from predictor.decisions.comparison import _shrink
 from predictor.decisions.correlation import measure_correlation
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast import fit_forecaster, forecast
-from predictor.forecast.panel import build_panel
+from predictor.forecasting import fit_forecaster, forecast
+from predictor.forecasting.panel import build_panel
 from predictor.results import read_results
 from tests.forecast.skills.simulated import simulate
 

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from predictor.decisions.loss_predictors import rank_losses
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.panel import build_panel
 from predictor.results import read_results
 from tests.decisions.planted import multiplied_ladders
 

@@ -6,7 +6,7 @@ import pytest
 from predictor.decisions.crossings import all_roots
 from predictor.decisions.joint_losses import joint_law
 from predictor.decisions.multiplier import pair_multiplier
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.panel import build_panel
 from predictor.laws import get_law
 from predictor.results import read_results
 from tests.decisions.planted import CROSSING, crossing_ladders, multiplied_ladders

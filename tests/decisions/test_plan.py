@@ -8,7 +8,7 @@ from predictor.decisions.belief import Belief, Scale, kernel_of
 from predictor.decisions.design import Limits, choose_runs, variance_after
 from predictor.decisions.planning import believe_panel, believe_published
 from predictor.errors import ForecastError, InputError, UnknownNameError
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.panel import build_panel
 
 TARGET = (13e9, 520e9)
 

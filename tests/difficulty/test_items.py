@@ -6,7 +6,7 @@ import pytest
 
 from predictor.difficulty import item_table
 from predictor.errors import InputError, UnknownNameError
-from predictor.forecast import fit_forecaster
+from predictor.forecasting import fit_forecaster
 from predictor.results import read_results
 
 SIZES = (1e8, 2e8, 4e8, 8e8, 1.6e9)

@@ -11,14 +11,14 @@ from click.testing import CliRunner
 
 from predictor.cli.atlas import command
 from predictor.errors import ForecastError
-from predictor.forecast import forecast
-from predictor.forecast.atlas import describe, load_atlas
-from predictor.forecast.atlas.charts import FILE, save_atlas
-from predictor.forecast.atlas.summary import prior_of
-from predictor.forecast.panel import build_panel
-from predictor.forecast.skills.kinship import Kinship
-from predictor.forecast.skills.trend import grid_models
-from predictor.forecast.skills.world import build_world
+from predictor.forecasting import forecast
+from predictor.forecasting.atlas import describe, load_atlas
+from predictor.forecasting.atlas.charts import FILE, save_atlas
+from predictor.forecasting.atlas.summary import prior_of
+from predictor.forecasting.panel import build_panel
+from predictor.forecasting.skills.kinship import Kinship
+from predictor.forecasting.skills.trend import grid_models
+from predictor.forecasting.skills.world import build_world
 from predictor.results import read_results
 
 TESTBEDS = Path(__file__).parents[3] / "shared" / "testbeds"

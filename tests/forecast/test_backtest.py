@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.forecast.backtest import backtest, hold_outs, without_runs
-from predictor.forecast.methods import METHODS
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.backtest import backtest, hold_outs, without_runs
+from predictor.forecasting.methods import METHODS
+from predictor.forecasting.panel import build_panel
 from predictor.results import read_results
 from tests.forecast.methods.test_ability import logistic, panel
 

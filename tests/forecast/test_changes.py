@@ -5,8 +5,8 @@ from dataclasses import replace
 import pytest
 
 from predictor.errors import InputError
-from predictor.forecast import fit_forecaster
-from predictor.forecast.changes import compare_forecasts
+from predictor.forecasting import fit_forecaster
+from predictor.forecasting.changes import compare_forecasts
 from predictor.results import read_results
 
 

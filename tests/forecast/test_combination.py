@@ -2,7 +2,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.forecast.combination import Combination, weighted_median
+from predictor.forecasting.combination import Combination, weighted_median
 
 NAMES = ("good", "bad")
 

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, InputError, UnknownNameError
-from predictor.forecast import METHODS, Forecast, fit_forecaster, forecast
+from predictor.forecasting import METHODS, Forecast, fit_forecaster, forecast
 from predictor.results import read_results
 from tests.conftest import true_score
 

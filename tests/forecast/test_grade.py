@@ -4,8 +4,8 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.forecast import fit_forecaster
-from predictor.forecast.grade import not_forecastable
+from predictor.forecasting import fit_forecaster
+from predictor.forecasting.grade import not_forecastable
 from predictor.results import read_results
 
 SIZES = (6e7, 1.5e8, 3e8, 5.3e8, 1e9)

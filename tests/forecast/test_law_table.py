@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictor.errors import InputError
-from predictor.forecast.law_table import fit_law_to_results
+from predictor.forecasting.law_table import fit_law_to_results
 from predictor.laws import Law, Parameter, get_law
 from predictor.laws.inputs import CHANCE, LOSS, PARAMS
 from predictor.results import read_results

@@ -6,9 +6,9 @@ import pytest
 from scipy.stats import multivariate_normal, norm
 
 from predictor.errors import InputError, UnknownNameError
-from predictor.forecast.combination import Combination
-from predictor.forecast.mean import SharedErrors, check_requirements, forecast_mean, mean_over
-from predictor.forecast.target import Forecast, Target, TaskForecast
+from predictor.forecasting.combination import Combination
+from predictor.forecasting.mean import SharedErrors, check_requirements, forecast_mean, mean_over
+from predictor.forecasting.target import Forecast, Target, TaskForecast
 
 
 def benchmark(task, median, spread, grade="A", shots=0, largest=0.3):

@@ -3,7 +3,7 @@ import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast.panel import build_panel, choose_family
+from predictor.forecasting.panel import build_panel, choose_family
 from predictor.results import read_results
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from benchmarks.accuracy.published import PUBLISHED
-from predictor.forecast.panel import Benchmark, Panel
+from predictor.forecasting.panel import Benchmark, Panel
 
 CHANCE = 0.25
 PARAMS = np.repeat(np.geomspace(1e8, 3e9, 5), 3)

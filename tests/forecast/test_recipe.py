@@ -5,10 +5,10 @@ import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, InputError, UnknownNameError
-from predictor.forecast import forecast
-from predictor.forecast.axis import Axis
-from predictor.forecast.recipe import Recipe
-from predictor.forecast.recipe_forecast import forecast_with_recipe
+from predictor.forecasting import forecast
+from predictor.forecasting.axis import Axis
+from predictor.forecasting.recipe import Recipe
+from predictor.forecasting.recipe_forecast import forecast_with_recipe
 from predictor.laws import get_law
 from predictor.results import read_results
 

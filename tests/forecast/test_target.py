@@ -3,8 +3,8 @@
 import pytest
 
 from predictor.errors import InputError
-from predictor.forecast import fit_forecaster, forecast
-from predictor.forecast.target import check_target
+from predictor.forecasting import fit_forecaster, forecast
+from predictor.forecasting.target import check_target
 from predictor.results import read_results
 
 

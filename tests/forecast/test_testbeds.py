@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictor.forecast import track_record
+from predictor.forecasting import track_record
 from predictor.results import read_results
 
 

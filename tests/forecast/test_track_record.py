@@ -5,9 +5,9 @@ import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast import fit_forecaster, track_record
-from predictor.forecast.panel import build_panel
-from predictor.forecast.track_record import band, choose_hold_outs, forecast_held_out, without_held_out
+from predictor.forecasting import fit_forecaster, track_record
+from predictor.forecasting.panel import build_panel
+from predictor.forecasting.track_record import band, choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import read_results
 
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.grade import not_forecastable
-from predictor.forecast.trend import FALSE_ALARMS, find_trend
+from predictor.forecasting.grade import not_forecastable
+from predictor.forecasting.trend import FALSE_ALARMS, find_trend
 
 ITEMS = 1000
 

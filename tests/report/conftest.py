@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 from known_ladder import HOSTILE, HOSTILE_RUN, law
 
-from predictor.forecast import Forecaster, fit_forecaster
+from predictor.forecasting import Forecaster, fit_forecaster
 from predictor.results import read_results
 
 CHROMIUM = Path("/usr/bin/chromium")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from predictor.forecast import Forecaster, TrackRecord, track_record
+from predictor.forecasting import Forecaster, TrackRecord, track_record
 from predictor.report import build_report, write_html
 from predictor.report.coverage import Held, list_coverage, warn_of_coverage
 from predictor.results import read_results

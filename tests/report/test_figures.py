@@ -8,7 +8,7 @@ import pytest
 from known_ladder import PARAMS, TOKENS
 
 from predictor.difficulty import analyse, item_table
-from predictor.forecast import Forecaster
+from predictor.forecasting import Forecaster
 from predictor.report.figures import COLOURS, benchmark_figure, clusters_figure, interval_bar
 from predictor.results import read_results
 

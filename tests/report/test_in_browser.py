@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from known_ladder import PARAMS, TOKENS
 
-from predictor.forecast import Forecaster, fit_forecaster
+from predictor.forecasting import Forecaster, fit_forecaster
 from predictor.report import write_report
 from predictor.results import read_results
 

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.forecast import Forecaster
+from predictor.forecasting import Forecaster
 from predictor.report import build_report, fit_loss_laws, write_html
 from predictor.results import Results, read_results
 

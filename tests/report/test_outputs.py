@@ -15,7 +15,7 @@ from known_ladder import HOSTILE, PARAMS, TOKENS
 from PIL import Image
 
 from predictor.errors import InputError
-from predictor.forecast import Forecaster, track_record
+from predictor.forecasting import Forecaster, track_record
 from predictor.report import Report, build_report, fit_loss_laws, write_figures, write_pdf, write_tables
 from predictor.report.drawings import list_drawings
 from predictor.report.figures.static import render_figure

@@ -13,7 +13,7 @@ import pytest
 from known_ladder import HOSTILE, HOSTILE_RUN, PARAMS, TOKENS
 
 from predictor.errors import InputError
-from predictor.forecast import Forecaster, fit_forecaster
+from predictor.forecasting import Forecaster, fit_forecaster
 from predictor.report import write_report
 from predictor.results import read_results
 

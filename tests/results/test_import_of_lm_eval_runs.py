@@ -94,7 +94,7 @@ def test_scores_are_those_of_evaluate_to_the_last_bit(stores):
 
 
 def test_forecasts_are_those_of_evaluate_to_the_last_digit(stores):
-    from predictor.forecast import forecast
+    from predictor.forecasting import forecast
     from predictor.results.readers import read_results
 
     own, others = (

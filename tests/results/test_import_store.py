@@ -175,7 +175,7 @@ def test_what_follows_from_items_is_stored_beside_the_scores(tmp_path):
 
 
 def test_initial_weights_do_not_disturb_a_forecast(tmp_path):
-    from predictor.forecast import forecast
+    from predictor.forecasting import forecast
 
     for run, acc in enumerate((0.3, 0.4, 0.5, 0.6)):
         for tokens, score in ((0, 0.25), (10**11, acc)):

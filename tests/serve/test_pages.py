@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from starlette.testclient import TestClient
 
-from predictor.forecast import forecast
+from predictor.forecasting import forecast
 from predictor.results import read_results
 from predictor.serve import Source, make_app
 

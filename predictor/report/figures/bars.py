@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from markupsafe import Markup
 
-from predictor.forecast import TaskForecast
-from predictor.forecast.grade import NOT_FORECASTABLE
+from predictor.forecasting import TaskForecast
+from predictor.forecasting.grade import NOT_FORECASTABLE
 
 
 def interval_bar(forecast: TaskForecast) -> Markup:

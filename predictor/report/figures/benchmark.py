@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast import Curve, Target, TaskForecast
-from predictor.forecast.grade import NOT_FORECASTABLE
-from predictor.forecast.panel import Panel
+from predictor.forecasting import Curve, Target, TaskForecast
+from predictor.forecasting.grade import NOT_FORECASTABLE
+from predictor.forecasting.panel import Panel
 from predictor.quantity import format_quantity
 from predictor.report.figures.style import LIGHT, axis, base_layout, log_axis, percent, significant
 from predictor.results.scales import Scale

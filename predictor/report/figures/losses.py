@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast import Target
+from predictor.forecasting import Target
 from predictor.quantity import format_quantity
 from predictor.report.figures.style import LIGHT, axis, base_layout, log_axis, significant
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.forecast.trajectory import Alarm, Band, SeriesTrack, Signal
+from predictor.forecasting.trajectory import Alarm, Band, SeriesTrack, Signal
 from predictor.quantity import format_quantity
 from predictor.report.figures.style import LIGHT, axis, base_layout, log_axis, significant
 

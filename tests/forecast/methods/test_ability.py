@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.methods import Resampling
-from predictor.forecast.methods.ability import Ability, AbilityHeldoutLoss
-from predictor.forecast.methods.curves import LINKS, curve, curve_slopes
-from predictor.forecast.panel import Benchmark, Panel
+from predictor.forecasting.methods import Resampling
+from predictor.forecasting.methods.ability import Ability, AbilityHeldoutLoss
+from predictor.forecasting.methods.curves import LINKS, curve, curve_slopes
+from predictor.forecasting.panel import Benchmark, Panel
 
 PARAMS = np.repeat([5e7, 1e8, 2e8, 4e8], 4)
 TOKENS = np.tile([1e9, 2e9, 4e9, 8e9], 4)

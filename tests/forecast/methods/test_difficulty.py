@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.backtest import backtest, run_order
-from predictor.forecast.methods import METHODS, Resampling
-from predictor.forecast.methods.difficulty import Difficulty
-from predictor.forecast.panel import build_panel
+from predictor.forecasting.backtest import backtest, run_order
+from predictor.forecasting.methods import METHODS, Resampling
+from predictor.forecasting.methods.difficulty import Difficulty
+from predictor.forecasting.panel import build_panel
 from predictor.results import read_results
 
 

@@ -3,8 +3,8 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from predictor.forecast.methods import METHODS, Resampling
-from predictor.forecast.panel import Benchmark, Panel
+from predictor.forecasting.methods import METHODS, Resampling
+from predictor.forecasting.panel import Benchmark, Panel
 
 PARAMS = np.repeat([5e7, 1e8, 2e8, 4e8], 3)
 TOKENS = np.tile([1e9, 3e9, 9e9], 4)

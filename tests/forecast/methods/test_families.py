@@ -4,11 +4,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from predictor.forecast import fit_forecaster
-from predictor.forecast.methods import Resampling
-from predictor.forecast.methods.ability import Ability
-from predictor.forecast.methods.families import AbilityFamilies
-from predictor.forecast.panel import Benchmark, Panel
+from predictor.forecasting import fit_forecaster
+from predictor.forecasting.methods import Resampling
+from predictor.forecasting.methods.ability import Ability
+from predictor.forecasting.methods.families import AbilityFamilies
+from predictor.forecasting.panel import Benchmark, Panel
 from predictor.results import read_results
 from predictor.results.ends import Stretches
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from predictor.errors import ForecastError
-from predictor.forecast import forecast
+from predictor.forecasting import forecast
 from predictor.results import read_results
 from tests.forecast.skills.simulated import CHANCE, simulate
 

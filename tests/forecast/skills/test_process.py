@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.skills.covariance import COMPONENTS, Covariance, kernels, penalty, used_components
-from predictor.forecast.skills.kinship import Kinship, kinship_by_name, read_kinship
-from predictor.forecast.skills.process import _Entries, _negative_evidence, condition, learn, to_latent, to_score
-from predictor.forecast.skills.trend import Trend, grid_models
-from predictor.forecast.skills.world import Models, World
+from predictor.forecasting.skills.covariance import COMPONENTS, Covariance, kernels, penalty, used_components
+from predictor.forecasting.skills.kinship import Kinship, kinship_by_name, read_kinship
+from predictor.forecasting.skills.process import _Entries, _negative_evidence, condition, learn, to_latent, to_score
+from predictor.forecasting.skills.trend import Trend, grid_models
+from predictor.forecasting.skills.world import Models, World
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.trajectory.alarm import (
+from predictor.forecasting.trajectory.alarm import (
     BENCHMARKS,
     DRIFT,
     JUMP,

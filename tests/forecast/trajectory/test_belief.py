@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import solve
 
-from predictor.forecast.trajectory.belief import anchor, follow, widen
-from predictor.forecast.trajectory.process import Gaussian
+from predictor.forecasting.trajectory.belief import anchor, follow, widen
+from predictor.forecasting.trajectory.process import Gaussian
 
 NOISE = 0.02**2
 # Six checkpoints and the end.
@@ -20,7 +20,7 @@ def belief():
 
 def test_without_surprises_it_is_the_conditional_of_a_normal_distribution(belief, monkeypatch):
     # The run's own scatter is left out, which has no closed form.
-    monkeypatch.setattr("predictor.forecast.trajectory.belief._OTHERS", 1e9)
+    monkeypatch.setattr("predictor.forecasting.trajectory.belief._OTHERS", 1e9)
     value = belief.mean[:6] + np.array([0.02, 0.03, 0.01, 0.03, 0.02, 0.04])
     followed = follow(belief, value, ALONG)
     for count in range(7):

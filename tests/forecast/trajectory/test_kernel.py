@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from predictor.forecast.trajectory.kernel import PRIOR, Points, covariance, gradient, standardise
+from predictor.forecasting.trajectory.kernel import PRIOR, Points, covariance, gradient, standardise
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from dataclasses import replace
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast.trajectory import compare_candidates, judge, track
+from predictor.forecasting.trajectory import compare_candidates, judge, track
 
 
 @pytest.fixture

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from scipy.linalg import solve
 
-from predictor.forecast.trajectory.kernel import PRIOR, Points, covariance, standardise
-from predictor.forecast.trajectory.process import Training, bin_checkpoints, fit_process
+from predictor.forecasting.trajectory.kernel import PRIOR, Points, covariance, standardise
+from predictor.forecasting.trajectory.process import Training, bin_checkpoints, fit_process
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from predictor.errors import InputError, UnknownNameError
-from predictor.forecast.trajectory.schedule import Schedule, read_schedules
+from predictor.forecasting.trajectory.schedule import Schedule, read_schedules
 
 SHARE = np.array([0.0, 0.5, 0.8, 0.9, 1.0])
 

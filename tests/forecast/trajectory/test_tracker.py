@@ -5,7 +5,7 @@ import pandas as pd
 import pytest
 
 from predictor.errors import ForecastError, UnknownNameError
-from predictor.forecast.trajectory import track
+from predictor.forecasting.trajectory import track
 
 
 def spike(step):
@@ -131,7 +131,7 @@ def test_the_case_of_a_cool_down_that_no_other_run_had():
 
 
 def test_before_the_run_it_is_the_forecast(draw_runs, results_of):
-    from predictor.forecast import forecast
+    from predictor.forecasting import forecast
 
     frame = draw_runs()
     found = track(results_of(frame), "run-4")
