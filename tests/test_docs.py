@@ -74,7 +74,10 @@ def test_links_lead_to_files_that_exist(page):
             {"KnownBenchmark", "KnownMetric", "canonical_metric", "headline_rank", "known_benchmark", "known_metric"}
             | {"nearest_benchmarks", "parts_of"},
         ),
-        (predictor.statistics, {"Mean", "clustered_mean"}),
+        (
+            predictor.statistics,
+            {"Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"},
+        ),
         (predictor.results, {"Results", "Series", "TaskInfo", "read_results"}),
         (
             predictor.laws,
@@ -111,7 +114,7 @@ def test_links_lead_to_files_that_exist(page):
         (
             predictor.report,
             {"LossLaw", "Report", "build_report", "check_destination", "fit_loss_laws", "track_to_json"}
-            | {"write_figures", "write_html", "write_pdf", "write_report", "write_tables", "write_track"},
+            | {"write_diff", "write_figures", "write_html", "write_pdf", "write_report", "write_tables", "write_track"},
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -27,6 +27,7 @@ COMMANDS = {
     "backtest": "backtest",
     "atlas": "atlas",
     "compare": "compare",
+    "diff": "diff",
     "plan": "plan",
     "rank": "rank",
     "density": "density",

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predictor.cli.options import require_option, results_option, suite_option, target_options, with_suite, write_json
-from predictor.errors import InputError
+from predictor.cli.project_store import store_of_project
 
 if TYPE_CHECKING:
     from predictor.forecasting import Forecast, TaskForecast
@@ -55,7 +55,7 @@ def command(
     from predictor.results.readers import hash_inputs
 
     check_target(params, tokens)
-    path = results or _store_of_project()
+    path = results or store_of_project()
     options: dict[str, Any] = {"family": family, "method": method, "seed": seed, "atlas": atlas}
     cache = ForecastCache()
     # The path is part of the key only through its files: a copied table gives the same answer.
@@ -118,14 +118,3 @@ def _draw(one: TaskForecast, drawn: dict[str, list[Any]], flops: float) -> list[
     )
     unit = "score in %" if one.scale.is_share else one.metric
     return [*lines, f"       {unit}, o runs, · fitted curve, X target with its 80 % interval, against log compute"]
-
-
-def _store_of_project() -> Path:
-    config = Path("checkpoints.yaml")
-    if not config.exists():
-        raise InputError(
-            "no --results given and no checkpoints.yaml in this folder", "name a store or a table with --results"
-        )
-    from predictor.project import load_project
-
-    return load_project(config).store_path

@@ -1,6 +1,7 @@
 """What decisions are taken from: the forecast report, and a run in training held against its forecast."""
 
 from predictor.report.content import Report, build_report
+from predictor.report.diff_page import write_diff
 from predictor.report.drawings import write_figures
 from predictor.report.loss_laws import LossLaw, fit_loss_laws
 from predictor.report.pdf import write_pdf
@@ -17,6 +18,7 @@ __all__ = [
     "check_destination",
     "fit_loss_laws",
     "track_to_json",
+    "write_diff",
     "write_figures",
     "write_html",
     "write_pdf",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import pandas as pd
@@ -11,12 +12,16 @@ from predictor.results.store import Store
 from predictor.results.tables import read_table
 
 
-def read_items(path: Path, *names: str) -> pd.DataFrame:
+def read_items(
+    path: Path, *names: str, roles: Sequence[str] = ("ladder",), runs: Sequence[str] | None = None
+) -> pd.DataFrame:
     """Read one task's items as they were kept.
 
     Args:
         path: a store, a folder with `items/<task>.parquet`, or a table with such a folder beside it.
         names: the names under which the task's items may be kept.
+        roles: which runs of a store to read.
+        runs: read the items of these runs alone; of all where None.
 
     Returns:
         from a store one row per (checkpoint, item), see `predictor.evaluation.measures`; from a folder one row per
@@ -30,7 +35,9 @@ def read_items(path: Path, *names: str) -> pd.DataFrame:
     missing: PredictorError | None = None
     for name in names:
         try:
-            frames.append(_of_store(path, name) if Store.looks_like(path) else _of_folder(path, name))
+            frames.append(
+                _of_store(path, name, roles, runs) if Store.looks_like(path) else _of_folder(path, name, runs)
+            )
         except PredictorError as error:
             missing = error
     if not frames and missing is not None:
@@ -38,11 +45,11 @@ def read_items(path: Path, *names: str) -> pd.DataFrame:
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
 
 
-def _of_store(path: Path, name: str) -> pd.DataFrame:
-    return Store(path).read_items(name)
+def _of_store(path: Path, name: str, roles: Sequence[str], runs: Sequence[str] | None) -> pd.DataFrame:
+    return Store(path).read_items(name, roles, runs)
 
 
-def _of_folder(path: Path, name: str) -> pd.DataFrame:
+def _of_folder(path: Path, name: str, runs: Sequence[str] | None) -> pd.DataFrame:
     file = (path if path.is_dir() else path.parent) / "items" / f"{name}.parquet"
     if not file.is_file():
         raise InputError(
@@ -52,4 +59,4 @@ def _of_folder(path: Path, name: str) -> pd.DataFrame:
     missing = [column for column in ("run", "params", "tokens", "values") if column not in frame.columns]
     if missing:
         raise InputError(f"{file} lacks the column {missing[0]}", "items need run, params, tokens and values")
-    return frame
+    return frame if runs is None else frame[frame["run"].isin(runs)].reset_index(drop=True)

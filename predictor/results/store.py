@@ -300,17 +300,27 @@ class Store:
                     return frame.reset_index(drop=True)
         raise StoreError(f"the store {self.path} has no scores of {run} step {step}, {task}", "evaluate it")
 
-    def read_items(self, task: str, roles: Sequence[str] = ("ladder",)) -> pd.DataFrame:
+    def read_items(
+        self, task: str, roles: Sequence[str] = ("ladder",), runs: Sequence[str] | None = None
+    ) -> pd.DataFrame:
         """Read the items of one task, one row per (checkpoint, item); the same pairs count as in `read_scores`.
+
+        Args:
+            task: the task.
+            roles: which runs count.
+            runs: read the items of these runs alone; of all where None.
 
         Raises:
             StoreError: there are none.
         """
         from predictor.results.current import current, latest
 
-        files = sorted(self._files("items", f"*/*/{file_name(task)}-*.parquet"))
+        folders = ["*"] if runs is None else [*map(file_name, runs), IMPORTED]
+        patterns = [f"{folder}/*/{file_name(task)}-*.parquet" for folder in folders]
+        files = sorted({file for pattern in patterns for file in self._files("items", pattern)})
         frame, notes = self._read_all("items", files)
-        if frame is None:
+        frame = frame if frame is None or runs is None else frame[frame["run"].isin(runs)]
+        if frame is None or frame.empty:
             why = f" ({notes[0]})" if notes else ""
             raise StoreError(f"the store {self.path} has no items of {task}{why}", "score it with 'predictor evaluate'")
         frame = current(frame[frame["task"] == task], self.read_tasks(), self.read_runs(), roles, notes, self.path)

@@ -9,10 +9,21 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from predictor.statistics.benchmark_difference import Difference
+    from predictor.statistics.comparison import Differences, diff
     from predictor.statistics.intervals import Mean, clustered_mean
+    from predictor.statistics.sides import Side, read_side
 
-__all__ = ["Mean", "clustered_mean"]
-_MODULES = {"Mean": "intervals", "clustered_mean": "intervals"}
+__all__ = ["Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"]
+_MODULES = {
+    "Difference": "benchmark_difference",
+    "Differences": "comparison",
+    "Mean": "intervals",
+    "Side": "sides",
+    "clustered_mean": "intervals",
+    "diff": "comparison",
+    "read_side": "sides",
+}
 
 
 def __getattr__(name: str) -> Any:
