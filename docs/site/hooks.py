@@ -26,6 +26,7 @@ PACKAGES = {
     "predictor.evaluation.scoring": "the scorer",
     "predictor.laws": "formulas",
     "predictor.fitting": "fits and intervals",
+    "predictor.statistics": "what scores mean",
     "predictor.difficulty": "items",
     "predictor.forecasting": "forecasts",
     "predictor.forecasting.trajectory": "runs in training",
