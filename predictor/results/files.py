@@ -110,3 +110,46 @@ def replace_whole(path: Path, content: bytes, temporary: Path, *, lasting: bool 
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)
         raise
+
+
+def create_whole(path: Path, content: bytes, temporary: Path) -> None:
+    """Write a file that must not be there yet, so that nobody sees half of it and it replaces nothing.
+
+    Args:
+        path: the file; it is made read-only.
+        content: all of it.
+        temporary: a name in the same folder that nobody else uses; nothing is left under it.
+
+    Raises:
+        FileExistsError: it is there.
+        OSError: it cannot be written.
+    """
+    try:
+        with temporary.open("xb") as file:
+            file.write(content)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.chmod(0o444)
+        try:
+            path.hardlink_to(temporary)
+        except OSError as error:
+            if error.errno not in (errno.EPERM, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP):
+                raise
+            # A file system without links, where only the caller's lock keeps two writers apart.
+            if path.exists():
+                raise FileExistsError(errno.EEXIST, "it is there", str(path)) from None
+            temporary.replace(path)
+        _sync_folder(path.parent)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Have the names in a folder on the disk; file systems that cannot do it keep their own order."""
+    with contextlib.suppress(OSError):
+        number = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(number)
+        finally:
+            os.close(number)
