@@ -9,8 +9,9 @@ from pathlib import Path
 import pyarrow as pa
 
 from predictor.errors import StoreError
+from predictor.results.chain import Chain, copy_chain
 from predictor.results.files import replace_whole
-from predictor.results.layout import COMPACT
+from predictor.results.layout import COMPACT, FORECASTS
 from predictor.results.ledger import Ledger
 from predictor.results.store import Store
 from predictor.results.table_file import IMPORTED, TEMPORARY, read_table
@@ -39,7 +40,8 @@ def back_up(store: Store, ledger: str | Path, target: Path) -> Copied:
 
     Nothing has to stop for it. The ledger is copied first, in one transaction: scores that come later are found by the
     next evaluation. Scores are copied before their items are, which are always written first, and merged scores after
-    those that were merged into them. Every score is compared with its checksum.
+    those that were merged into them. Every score is compared with its checksum. Registered forecasts are copied byte by
+    byte; one that differs from its earlier copy, or was removed, is refused once all else is copied.
 
     Args:
         store: the store.
@@ -47,7 +49,8 @@ def back_up(store: Store, ledger: str | Path, target: Path) -> Copied:
         target: a folder; made if it is missing.
 
     Raises:
-        StoreError: the store cannot be read, a score is damaged, or the folder cannot be written.
+        StoreError: the store cannot be read, a score is damaged, a registered forecast is not as it was backed up, or
+            the folder cannot be written.
     """
     if not Store.looks_like(store.path):
         raise StoreError(f"{store.path} is no store", "give the folder that 'predictor evaluate' writes")
@@ -58,8 +61,7 @@ def back_up(store: Store, ledger: str | Path, target: Path) -> Copied:
     pairs = None
     if "://" in str(ledger) or Path(ledger).is_file():
         pairs = _copy_ledger(ledger, target / LEDGER)
-    files, there = _copy(store.path, target, _in_order(store))
-    return Copied(files, there, pairs)
+    return _with_records(store.path, target, _copy(store.path, target, _in_order(store)), pairs)
 
 
 def restore(backup: Path, store: Store, ledger: str | Path) -> Copied:
@@ -79,9 +81,15 @@ def restore(backup: Path, store: Store, ledger: str | Path) -> Copied:
     if Store.looks_like(store.path) and store.files("scores"):
         raise StoreError(f"the store {store.path} holds scores", "restore into a new folder")
     store.create()
-    files, there = _copy(backup, store.path, _in_order(source))
+    copied = _copy(backup, store.path, _in_order(source))
     pairs = _copy_ledger(backup / LEDGER, ledger) if (backup / LEDGER).is_file() else None
-    return Copied(files, there, pairs)
+    return _with_records(backup, store.path, copied, pairs)
+
+
+def _with_records(source: Path, target: Path, copied: tuple[int, int], pairs: int | None) -> Copied:
+    """Copy the registered forecasts as well."""
+    files, there = copy_chain(Chain(source / FORECASTS), Chain(target / FORECASTS))
+    return Copied(copied[0] + files, copied[1] + there, pairs)
 
 
 def _copy_ledger(source: str | Path, target: str | Path) -> int:

@@ -16,79 +16,40 @@ published, see `verify`.
 from __future__ import annotations
 
 import contextlib
-import hashlib
-import json
 import random
 import re
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from predictor.errors import StoreError
 from predictor.places import is_local
 from predictor.redaction import redact
+from predictor.results.chain_records import (
+    HEAD,
+    Record,
+    State,
+    check_head,
+    check_records,
+    parse_head,
+    parse_record,
+    write_head,
+    write_record,
+)
 from predictor.results.files import create_whole, locked, replace_whole
 
-HEAD = "head.json"
 _LOCK = ".lock"
 _TEMPORARY = ".adding-"
 _NAME = re.compile(r"([0-9]{6,})\.json")
-_FIRST_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})",')
 # Object stores whose packages make an object only where there is none, in one request.
 _EXCLUSIVE = {"s3", "s3a", "gs", "gcs", "memory"}
 # Rounds against other writers; each that loses one has seen another record added.
 _TRIES = 200
 _OLD = 3600.0
-_OWN = ("number", "previous", "kind", "time", "nonce")
 _PERMISSION = "check the permissions of the store"
-
-
-@dataclass(frozen=True)
-class Record:
-    """One record of a chain.
-
-    Attributes:
-        number: its place, from 1.
-        kind: what it is, as `forecast`.
-        time: when it was added, UTC in ISO 8601.
-        previous: hash of the record before, empty for the first.
-        sha256: its own hash: of all bytes of its file after the first line.
-        body: what it says.
-    """
-
-    number: int
-    kind: str
-    time: str
-    previous: str
-    sha256: str
-    body: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class State:
-    """What a chain holds.
-
-    Attributes:
-        records: those that are as they were written, by number.
-        last: number of the last file, damaged or not; 0 for none.
-        head: number and hash that `head.json` states, or None.
-        faults: (file, what is wrong with it).
-    """
-
-    records: tuple[Record, ...]
-    last: int
-    head: tuple[int, str] | None
-    faults: tuple[tuple[str, str], ...]
-
-    @property
-    def behind(self) -> int:
-        """How many of the last records `head.json` does not cover: their removal would not show."""
-        return max(self.last - (self.head[0] if self.head else 0), 0)
 
 
 class Chain:
@@ -108,16 +69,41 @@ class Chain:
         Raises:
             StoreError: the folder cannot be read.
         """
+        stated, contents = self.contents()
+        head, fault = parse_head(stated)
+        records, faults = check_records(contents)
+        faults += check_head(head, fault, records, contents)
+        return State(tuple(records.values()), max(contents, default=0), head, tuple(faults))
+
+    def contents(self) -> tuple[bytes | None, dict[int, bytes]]:
+        """Read the bytes of `head.json`, None where it is missing, and of each record by its number.
+
+        Raises:
+            StoreError: the folder cannot be read.
+        """
         try:
             # Before the records: one that is added meanwhile leaves a head that is behind, which is valid.
-            head, fault = self._read_head()
-            files = self._files()
-            contents = {number: path.read_bytes() for number, path in sorted(files.items())}
+            head = self._head_content()
+            return head, {number: path.read_bytes() for number, path in sorted(self._files().items())}
         except Exception as error:
-            raise self._unreadable(error) from None
-        records, faults = _checked(contents)
-        faults += _faults_of_head(head, fault, records, contents)
-        return State(tuple(records.values()), max(contents, default=0), head, tuple(faults))
+            raise StoreError(f"{self.folder} cannot be read ({_cause(error)})", _PERMISSION) from None
+
+    def write(self, contents: Mapping[int, bytes], head: bytes | None) -> None:
+        """Write records of another chain as they are, and then its head.
+
+        Raises:
+            StoreError: one of them is there, or the folder cannot be written.
+        """
+        self._prepare()
+        with self._alone():
+            for number, content in contents.items():
+                path = self.folder / f"{number:06d}.json"
+                try:
+                    self._create(path, content)
+                except FileExistsError:
+                    raise StoreError(f"{path} was made meanwhile", "run the same command again") from None
+            if head is not None:
+                self._put_head(head)
 
     def verify(self, published: str | None = None) -> State:
         """Read all records; the faults name whatever is not as it was written.
@@ -154,13 +140,13 @@ class Chain:
                     return None
                 number, previous = self._end_of(state)
                 self._write_head(number, previous)
-                content = _content(number + 1, previous, kind, body)
+                content = write_record(number + 1, previous, kind, body)
                 try:
                     self._create(self.folder / f"{number + 1:06d}.json", content)
                 except FileExistsError:
                     time.sleep(random.uniform(0.0, 0.05))
                     continue
-                record = _parse(content)
+                record = parse_record(content)
                 self._write_head(record.number, record.sha256)
                 return record
         raise StoreError(f"others keep adding records to {self.folder}", "run the same command again")
@@ -196,17 +182,11 @@ class Chain:
         named = ((_NAME.fullmatch(path.name), path) for path in self.folder.iterdir())
         return {int(match[1]): path for match, path in named if match}
 
-    def _read_head(self) -> tuple[tuple[int, str] | None, str | None]:
+    def _head_content(self) -> bytes | None:
         try:
-            content = (self.folder / HEAD).read_bytes()
+            return (self.folder / HEAD).read_bytes()
         except FileNotFoundError:
-            return None, None
-        try:
-            value = json.loads(content)
-            head = int(value["number"]), str(value["sha256"])
-        except (ValueError, TypeError, KeyError, RecursionError):
-            return None, "it is not what was written"
-        return (head, None) if _head(*head) == content else (None, "it is not what was written")
+            return None
 
     def _prepare(self) -> None:
         if not self.is_local:
@@ -281,10 +261,12 @@ class Chain:
 
     def _write_head(self, number: int, sha256: str) -> None:
         """Have the head cover a record; never fewer than it covers already."""
-        head, _ = self._read_head()
-        if number == 0 or (head is not None and head[0] >= number):
-            return
-        path, content = self.folder / HEAD, _head(number, sha256)
+        head, _ = parse_head(self._head_content())
+        if number > 0 and (head is None or head[0] < number):
+            self._put_head(write_head(number, sha256))
+
+    def _put_head(self, content: bytes) -> None:
+        path = self.folder / HEAD
         try:
             if self.is_local:
                 replace_whole(path, content, path.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}"))
@@ -296,93 +278,37 @@ class Chain:
     def _unwritable(self, error: Exception) -> StoreError:
         return StoreError(f"{self.folder} cannot be written ({_cause(error)})", _PERMISSION)
 
-    def _unreadable(self, error: Exception) -> StoreError:
-        return StoreError(f"{self.folder} cannot be read ({_cause(error)})", _PERMISSION)
+
+def copy_chain(source: Chain, target: Chain) -> tuple[int, int]:
+    """Copy a chain byte by byte, while records may be added to it; a later copy brings only what is new.
+
+    Returns:
+        number of files that were copied, and of those that were there already.
+
+    Raises:
+        StoreError: a record that is there differs from the source's, or is missing in the source; nothing of the target
+            was changed. Or a folder cannot be read or written.
+    """
+    # In this order a record that is added meanwhile leaves the copy's head behind, which is valid.
+    head, contents = source.contents()
+    before, there = target.contents()
+    if not contents and not there:
+        return 0, 0
+    for number, content in there.items():
+        if contents.get(number) != content:
+            what = "differs from" if number in contents else "was removed, and is kept as"
+            raise StoreError(
+                f"{source.folder / f'{number:06d}.json'} {what} the copy in {target.folder}",
+                "see 'predictor registered verify' on both; bring the file back, or copy into a new folder",
+            )
+    # A head that was changed replaces no good one.
+    whole = head if parse_head(head)[0] else None
+    target.write({number: content for number, content in contents.items() if number not in there}, whole)
+    copied = len(contents) - len(there)
+    return copied + (head != before), len(there) + (head == before)
 
 
 def _cause(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return error.strerror
     return redact(f"{type(error).__name__}: {error}")[:200]
-
-
-def _head(number: int, sha256: str) -> bytes:
-    return (json.dumps({"number": number, "sha256": sha256}) + "\n").encode()
-
-
-def _content(number: int, previous: str, kind: str, body: Mapping[str, Any]) -> bytes:
-    """Write a record as bytes: its hash on the first line, of everything that follows."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
-    # The nonce makes every record another one: so a writer knows its own.
-    own = {"number": number, "previous": previous, "kind": kind, "time": moment, "nonce": uuid.uuid4().hex}
-    text = json.dumps({**own, **body}, indent=1, ensure_ascii=False, allow_nan=False)
-    rest = (text.removeprefix("{\n") + "\n").encode(errors="replace")
-    return b'{"sha256": "' + hashlib.sha256(rest).hexdigest().encode() + b'",\n' + rest
-
-
-def _parse(content: bytes) -> Record:
-    """Read a record.
-
-    Raises:
-        ValueError: it is not what was written.
-    """
-    first, _, rest = content.partition(b"\n")
-    match = _FIRST_LINE.fullmatch(first)
-    if match is None or hashlib.sha256(rest).hexdigest() != match[1].decode():
-        raise ValueError("its content is not what was written: the hash differs")
-    try:
-        value = json.loads(b"{" + rest)
-        own = int(value["number"]), str(value["kind"]), str(value["time"]), str(value["previous"])
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise ValueError("it is no record") from None
-    return Record(*own, match[1].decode(), {name: value[name] for name in value if name not in _OWN})
-
-
-def _checked(contents: Mapping[int, bytes]) -> tuple[dict[int, Record], list[tuple[str, str]]]:
-    """Return the records whose bytes are as they were written, and what breaks the chain."""
-    records: dict[int, Record] = {}
-    faults: list[tuple[str, str]] = []
-    expected = 1
-    for number, content in sorted(contents.items()):
-        file = f"{number:06d}.json"
-        faults += _removed(expected, number)
-        expected = number + 1
-        try:
-            record = _parse(content)
-        except ValueError as error:
-            faults.append((file, str(error)))
-            continue
-        if record.number != number:
-            faults.append((file, f"it holds record {record.number}"))
-            continue
-        before = records.get(number - 1)
-        if before is not None and record.previous != before.sha256:
-            faults.append((file, f"it does not follow {number - 1:06d}.json: one of the two was made anew"))
-        elif number == 1 and record.previous:
-            faults.append((file, "it names a record before the first"))
-        records[number] = record
-    return records, faults
-
-
-def _removed(first: int, end: int) -> list[tuple[str, str]]:
-    """Report that the records from `first` to before `end` are missing."""
-    if first >= end:
-        return []
-    last = f" to {end - 1:06d}.json" if end - first > 1 else ""
-    return [(f"{first:06d}.json{last}", "removed")]
-
-
-def _faults_of_head(
-    head: tuple[int, str] | None, fault: str | None, records: Mapping[int, Record], contents: Mapping[int, bytes]
-) -> list[tuple[str, str]]:
-    if fault is not None:
-        return [(HEAD, fault)]
-    if head is None:
-        # Before the second record is added, the head covers the first.
-        return [(HEAD, "removed, so that a removal of the last records would not show")] if len(contents) > 1 else []
-    number, sha256 = head
-    if number > max(contents, default=0):
-        return _removed(max(contents, default=0) + 1, number + 1)
-    if number in records and records[number].sha256 != sha256:
-        return [(HEAD, f"its hash is not that of {number:06d}.json: one of the two was made anew")]
-    return []

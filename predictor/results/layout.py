@@ -11,6 +11,8 @@ from predictor.results.table_file import IMPORTED
 
 COMPACT = "compact.parquet"
 """A run's scores that were merged."""
+FORECASTS = "forecasts"
+"""The folder of registered forecasts and their resolutions, see `predictor.results.chain`."""
 DAMAGED = "damaged"
 """The folder of files that were set aside."""
 

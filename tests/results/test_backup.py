@@ -8,6 +8,7 @@ import pytest
 
 from predictor.errors import StoreError
 from predictor.results.backup import back_up, restore
+from predictor.results.chain import Chain
 from predictor.results.ledger import FAILED, WAITING, Ledger, PairKey
 from predictor.results.store import Store
 from predictor.results.upkeep import check, compact
@@ -98,3 +99,31 @@ def test_what_would_destroy_something_is_refused(store, tmp_path):
     path.write_bytes(content)
     with pytest.raises(StoreError, match="store check"):
         back_up(store, ledger, tmp_path / "other")
+
+
+def test_registered_forecasts_come_back_byte_by_byte_and_are_never_replaced(store, tmp_path):
+    ledger, backup = store.path / "ledger.sqlite", tmp_path / "backup"
+    chain = Chain(store.path / "forecasts")
+    for number in range(3):
+        chain.append("forecast", lambda records, number=number: {"name": str(number)})
+    expected = chain.contents()
+    assert back_up(store, ledger, backup).files == 9 + 4
+    chain.append("forecast", lambda records: {"name": "more"})
+    # The new record and the head; the three others are there.
+    assert back_up(store, ledger, backup).there >= 3
+    assert Chain(backup / "forecasts").contents() == chain.contents()
+    restored = Store(tmp_path / "again")
+    restore(backup, restored, restored.path / "ledger.sqlite")
+    assert Chain(restored.path / "forecasts").contents()[1].items() > expected[1].items()
+    assert not Chain(restored.path / "forecasts").verify().faults
+    path = chain.folder / "000002.json"
+    path.unlink()
+    with pytest.raises(StoreError, match=r"000002.json was removed, and is kept as the copy in"):
+        back_up(store, ledger, backup)
+    path.write_text("changed")
+    store.write(*pair(run="a", step=40, value=0.3))
+    with pytest.raises(StoreError, match=r"000002.json differs from the copy in .*verify"):
+        back_up(store, ledger, backup)
+    # All else was copied, and the copy is as it was.
+    assert len(Store(backup).files("scores")) == 5
+    assert not Chain(backup / "forecasts").verify().faults
