@@ -7,10 +7,10 @@ from predictor.difficulty.forecast import DifficultyForecast, fit_difficulty
 from predictor.difficulty.item_response import ItemResponse, fit_item_response
 from predictor.difficulty.items import ItemTable, item_table
 from predictor.difficulty.mapping import SubsetMap, fit_subset_map
-from predictor.difficulty.passes import expected_tries, pass_at_k, pass_until
 from predictor.difficulty.route import ItemForecast, fit_from_items, fit_tasks_from_items, judge
 from predictor.difficulty.short_list import ShortList, choose_items
 from predictor.difficulty.through_subset import SubsetForecast, fit_through_subset
+from predictor.results.passes import expected_tries, pass_at_k, pass_until
 
 __all__ = [
     "Cluster",

@@ -9,20 +9,24 @@ from __future__ import annotations
 import functools
 import hashlib
 import random
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from predictor.checkpoints.tokenizer import TOKENIZER_FILES, TOKENIZER_SETTINGS
 from predictor.errors import CheckpointError, EvaluationError, PredictorError, first_line
-from predictor.evaluation.identity import seeds_of, selection_of
+from predictor.evaluation.identity import backend_of, seeds_of, selection_of
 from predictor.evaluation.quiet import quiet
 from predictor.evaluation.references import references_on_the_way, score_references
 from predictor.evaluation.suites import SuiteTask
 from predictor.evaluation.surroundings import surroundings, variables, warn_if_online
 from predictor.evaluation.task_loading import LoadedTask, TaskLoader, keep_ready
 from predictor.project import Scoring
+
+if TYPE_CHECKING:
+    from predictor.evaluation.measures import Drawn
+    from predictor.results.sample_files import SampleFiles
 
 _MEMO_CHARACTERS = 20_000_000
 
@@ -213,6 +217,33 @@ class Harness:
         except Exception as error:
             raise EvaluationError(f"lm-eval failed on {loaded.entry.task} ({first_line(error)})") from error
         return result
+
+    def sample(
+        self, model: Any, loaded: LoadedTask, result: dict[str, Any], files: SampleFiles, check: Callable[[], None]
+    ) -> Drawn | None:
+        """Sample the answers of a task as its suite asks for; None where it asks for none.
+
+        Args:
+            model: the model.
+            loaded: the task.
+            result: what `run` returned.
+            files: where samples are kept until the pair is done.
+            check: called now and then; whatever it raises ends the sampling.
+
+        Raises:
+            EvaluationError: the backend cannot sample, or the answers cannot be judged.
+        """
+        if loaded.entry.sampling is None:
+            return None
+        if backend_of(loaded.entry, self.scoring) == "vllm":
+            # Its seed is the engine's: started again it would draw the same answers again.
+            raise EvaluationError(
+                f"task {loaded.entry.task} cannot be sampled by vllm", "set backend: tree or hf for it in the suite"
+            )
+        from predictor.evaluation.repeated_sampling import Sampler
+
+        with self.quiet():
+            return Sampler(model, loaded, result, files, seeds_of(self.scoring)[2], check).run()
 
 
 def _tokenizer_digest(folder: Path) -> str:

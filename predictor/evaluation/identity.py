@@ -98,14 +98,15 @@ def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
         "seeds": list(seeds_of(scoring)),
         "versions": {name: _version(name) for name in ("lm_eval", "datasets")},
         "files": files,
-        **reference_of(entry),
+        **beside_of(entry),
     }
     return sha256_of_json(words)
 
 
-def reference_of(entry: SuiteTask) -> dict[str, str]:
+def beside_of(entry: SuiteTask) -> dict[str, Any]:
     """Return what is scored beside a generated answer as a part of a protocol: `{}` for nothing."""
-    return {} if entry.reference is None else {"reference": entry.reference}
+    reference = {} if entry.reference is None else {"reference": entry.reference}
+    return reference if entry.sampling is None else {**reference, "sampling": entry.sampling.parts()}
 
 
 @functools.cache

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import re
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -16,11 +17,26 @@ from predictor.results.derived import ANSWER_LOSSES, answer_losses, choice_score
 _PASS_AT = re.compile(r"pass_at_(\d+)")
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """What repeated sampling found.
+
+    Attributes:
+        items: subtask, doc_id and what was counted of each item.
+        scores: metric -> value and standard error.
+    """
+
+    items: pd.DataFrame
+    scores: dict[str, tuple[float, float]]
+
+
 class NotFiniteError(EvaluationError):
     """A model gave a log-likelihood that is no finite number: its weights are broken."""
 
 
-def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.DataFrame, pd.DataFrame]:
+def measure(
+    result: dict[str, Any], loaded: LoadedTask, model: Any, drawn: Drawn | None = None
+) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Read scores and items out of lm-eval's result.
 
     Metrics are lm-eval's, by their names without the filter (those of other filters than the suite's keep it, as
@@ -35,15 +51,17 @@ def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.
         result: what `Harness.run` returned.
         loaded: the task.
         model: the model, for the number of tokens of each answer.
+        drawn: what repeated sampling found, where the suite asks for it.
 
     Returns:
         scores with the columns metric, value, stderr, n_items and filter (None for what is derived); items with
-        doc_id, doc_hash, subtask, log_likelihoods, byte_lengths, token_lengths, gold, correct, samples and passes.
+        doc_id, doc_hash, subtask, log_likelihoods, byte_lengths, token_lengths, gold, correct, samples and passes; with
+        `drawn` those of the repeated samples, and the further columns of `predictor.evaluation.repeated_sampling`.
 
     Raises:
         EvaluationError: a log-likelihood is not finite, or the headline metric is not among the results.
     """
-    chosen = _filter_of(result, loaded)
+    chosen = filter_of(result, loaded)
     scores = _reported(result["results"][loaded.entry.task], chosen)
     filters = {name: name.partition(",")[2] or chosen for name in scores}
     frames = []
@@ -53,6 +71,10 @@ def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.
     items = pd.concat(frames, ignore_index=True)
     derived = {"choice": _of_choices, "loss": _of_texts, "generation": _of_references}[loaded.entry.kind]
     scores |= derived(items, scores)
+    if drawn is not None:
+        items = items.drop(columns=["samples", "passes"]).merge(drawn.items, on=["subtask", "doc_id"], how="left")
+        # What lm-eval reports under the same name is of its own samples.
+        scores = {**drawn.scores, **scores}
     if loaded.entry.metric not in scores:
         raise EvaluationError(
             f"task {loaded.entry.task} has no metric {loaded.entry.metric}",
@@ -67,7 +89,12 @@ def measure(result: dict[str, Any], loaded: LoadedTask, model: Any) -> tuple[pd.
     return pd.DataFrame(rows, columns=["metric", "value", "stderr", "n_items", "filter"]), items
 
 
-def _filter_of(result: dict[str, Any], loaded: LoadedTask) -> str:
+def filter_of(result: dict[str, Any], loaded: LoadedTask) -> str:
+    """Return lm-eval's filter whose metrics count: the suite's, or the task's first.
+
+    Raises:
+        EvaluationError: the task has no such filter.
+    """
     known = list(dict.fromkeys(s["filter"] for name in loaded.tasks for s in result["samples"][name]))
     wanted = loaded.entry.filter
     if wanted is not None and wanted not in known:
@@ -155,12 +182,16 @@ def _text(sample: dict[str, Any]) -> dict[str, Any]:
 def _generated(sample: dict[str, Any], metric: str) -> dict[str, Any]:
     """How many of how many sampled answers are right."""
     number = len(sample["resps"][0])
-    value = sample.get(metric)
-    if value is None:
-        value = sample.get(re.sub(r"pass@(\d+)", r"pass_at_\1", metric))
+    value = value_of(sample, metric)
     if not isinstance(value, (int, float)):
         return {"samples": number, "passes": None, "correct": None}
     return {"samples": number, "passes": passes_of(float(value), number, metric), "correct": float(value)}
+
+
+def value_of(values: dict[str, Any], metric: str) -> Any:
+    """Return a metric's value, also where lm-eval spells it `pass_at_1`; None where there is none."""
+    value = values.get(metric)
+    return values.get(re.sub(r"pass@(\d+)", r"pass_at_\1", metric)) if value is None else value
 
 
 def _reference(sample: dict[str, Any], name: str, model: Any) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from predictor.config_file import read_yaml
 from predictor.errors import ConfigError, UnknownNameError
+from predictor.evaluation.sampling_rule import SamplingRule
 
 KINDS = ("choice", "generation", "loss")
 BACKENDS = ("tree", "hf", "vllm")
@@ -52,6 +53,7 @@ class SuiteTask:
     include_path: Path | None = None
     backend: str | None = None
     reference: str | None = None
+    sampling: SamplingRule | None = None
 
     @property
     def name(self) -> str:
@@ -123,7 +125,8 @@ class _Reader:
     """Reads one suite file; every mistake is told with its line."""
 
     SUITE_KEYS = ("name", "description", "include_path", "num_fewshot", "limit", "backend", "tasks")
-    TASK_KEYS = tuple(entry.name for entry in fields(SuiteTask))
+    SAMPLING_KEYS = tuple(entry.name for entry in fields(SamplingRule))
+    TASK_KEYS = (*(entry.name for entry in fields(SuiteTask) if entry.name != "sampling"), *SAMPLING_KEYS)
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -185,6 +188,7 @@ class _Reader:
             include_path=self._include_path(place, entry),
             backend=backend,
             reference=self._reference(place, entry, kind),
+            sampling=self._sampling(place, entry, kind),
         )
 
     def _chance(self, place: tuple[str, ...], entry: dict[str, Any], kind: str) -> float | None:
@@ -218,6 +222,30 @@ class _Reader:
             remedy = "write `target`, or a template over the document such as '{{answer}}'"
             raise self._wrong((*place, "reference"), f"is {value!r}", remedy)
         return value
+
+    def _sampling(self, place: tuple[str, ...], entry: dict[str, Any], kind: str) -> SamplingRule | None:
+        given = [key for key in self.SAMPLING_KEYS if entry.get(key) is not None]
+        if not given:
+            return None
+        if kind != "generation":
+            raise self._wrong((*place, given[0]), "applies to kind: generation only", "remove it")
+        samples, until, most = (
+            self._count(place, entry, key, 1) for key in ("samples", "until_passes", "most_samples")
+        )
+        temperature = entry.get("temperature")
+        if temperature is not None and (
+            isinstance(temperature, bool) or not isinstance(temperature, int | float) or not 0 < temperature <= 10
+        ):
+            raise self._wrong((*place, "temperature"), f"is {temperature!r}", "give a number above 0, up to 10")
+        if samples is None and until is None:
+            raise self._wrong((*place, given[0]), "needs samples or until_passes", "add how many answers to sample")
+        if (until is None) != (most is None):
+            # An item that is never solved would be sampled for ever.
+            raise self._wrong((*place, given[-1]), "needs until_passes and most_samples together", "give both of them")
+        if most is not None and max(samples or 1, until or 1) > most:
+            raise self._wrong((*place, "most_samples"), f"is {most}, below samples or until_passes", "raise it")
+        least = samples or 0
+        return SamplingRule(least, None if temperature is None else float(temperature), until, most or least)
 
     def _items(self, place: tuple[str, ...], entry: dict[str, Any]) -> tuple[int, ...] | None:
         text = self._text(place, entry, "items")

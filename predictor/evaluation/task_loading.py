@@ -16,8 +16,8 @@ from predictor.errors import EvaluationError, UnknownNameError, first_line
 from predictor.evaluation.identity import (
     Protocol,
     backend_of,
+    beside_of,
     folder_files,
-    reference_of,
     seeds_of,
     selection_of,
     sha256_of_json,
@@ -143,7 +143,7 @@ class TaskLoader:
                 "dtype": self._scoring.dtype,
                 "lm_eval": lm_eval.__version__,
                 "seeds": list(seeds_of(self._scoring)),
-                **reference_of(entry),
+                **beside_of(entry),
             }
         )
 

@@ -13,7 +13,7 @@ import traceback
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import pandas as pd
 
@@ -28,6 +28,7 @@ from predictor.evaluation.surroundings import take_process
 from predictor.project import Scoring
 from predictor.redaction import redact
 from predictor.results.ledger import PairKey
+from predictor.results.sample_files import SampleFiles
 from predictor.results.schema import COLUMNS, MODEL_COLUMNS
 from predictor.results.store import Store
 
@@ -37,6 +38,7 @@ LOST = "lost"
 TOO_LARGE = "too large"
 """Out of memory with one sequence at a time: a larger worker is needed."""
 _TAIL = 2000
+T = TypeVar("T")
 _log = logging.getLogger(__name__)
 
 
@@ -246,9 +248,17 @@ def _score_pair(
             f"the definition or the data of task {pair.entry.task} changed after it was planned",
             f"remove {store.path / 'tasks.parquet'} and run again",
         )
-    scores, items = measure(_run_with_smaller_batches(harness, model, loaded), loaded, model)
-    if revoked():
-        raise _RevokedError
+    result = _with_smaller_batches(harness, model, loaded, lambda: harness.run(model, loaded))
+    key = pair.key
+    files = SampleFiles(store.pair_path("samples", key.run, key.step, key.task, key.identity).with_suffix(""))
+
+    def check() -> None:
+        if revoked():
+            raise _RevokedError
+
+    drawn = _with_smaller_batches(harness, model, loaded, lambda: harness.sample(model, loaded, result, files, check))
+    scores, items = measure(result, loaded, model, drawn)
+    check()
     place = describe(unit.checkpoint, pair.entry.name, loaded.num_fewshot)
     stamp = {"identity": pair.key.identity, "protocol": pair.protocol, "checkpoint": unit.digest}
     store.write(
@@ -256,16 +266,18 @@ def _score_pair(
         _placed(items, {**place, **stamp}, [*place, *stamp, *items.columns]),
         loaded.protocol.identity_parts(unit.digest, unit.checkpoint.trust_remote_code),
     )
+    if drawn is not None:
+        files.remove()
 
 
-def _run_with_smaller_batches(harness: Harness, model: Any, loaded: Any) -> dict[str, Any]:
+def _with_smaller_batches(harness: Harness, model: Any, loaded: Any, score: Callable[[], T]) -> T:
     """Score; where memory runs out, with half the batch, and half of that, down to one sequence.
 
     The batch stays small for the model's other tasks: they would most likely run out again.
     """
     while True:
         try:
-            return harness.run(model, loaded)
+            return score()
         except Exception as error:
             if is_out_of_memory(error) and harness.drop_ahead():
                 # What is read for the next checkpoint must not cost this one its score.

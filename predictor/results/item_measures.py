@@ -7,7 +7,7 @@
 | `nats` | minus the log-likelihood of the right answer |
 | `nats_per_byte` | the same per UTF-8 byte of the answer |
 | `margin` | log-likelihood of the right choice minus that of the best wrong one, in nats |
-| `pass_rate` | share of sampled answers that are right |
+| `pass_rate` | chance that a sampled answer is right, without bias (`predictor.results.passes`) |
 """
 
 from __future__ import annotations
@@ -15,6 +15,8 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
+
+from predictor.results.passes import pass_rate, sampled
 
 Array = NDArray[np.float64]
 
@@ -24,9 +26,7 @@ def measure_items(frame: pd.DataFrame) -> dict[str, Array]:
     count = len(frame)
     measures = {name: np.full(count, np.nan) for name in ("correct", "probability", "nats", "nats_per_byte", "margin")}
     measures["correct"] = frame["correct"].to_numpy(float)
-    samples, passes = (frame[name].astype("Float64").to_numpy(float, na_value=np.nan) for name in ("samples", "passes"))
-    with np.errstate(invalid="ignore", divide="ignore"):
-        measures["pass_rate"] = np.where(samples > 0, passes / samples, np.nan)
+    measures["pass_rate"] = pass_rate(*sampled(frame))
     lists = frame["log_likelihoods"]
     number = np.array([0 if values is None or np.isscalar(values) else len(values) for values in lists])
     # Items of one number of choices are stacked and computed together.

@@ -7,6 +7,7 @@
       items/<run>/<step>/<task>-<identity>.parquet     the same pair's items, always written before the scores
       scores/<run>/compact.parquet                     scores that `predictor store compact` merged
       scores/imported/<digest>.parquet                 scores of others
+      samples/...       sampled answers of pairs that are being scored, see `predictor.results.sample_files`
       damaged/...                                      files that were set aside; their pairs are scored again
       ledger.sqlite     attempts and events, see `predictor.results.ledger`
 
@@ -33,6 +34,7 @@ from predictor.results.damage import move_aside_if_damaged
 from predictor.results.done_pairs import DonePairs
 from predictor.results.files import locked
 from predictor.results.layout import COMPACT, file_name, pair_path
+from predictor.results.sample_files import SampleFiles
 from predictor.results.store_schema import ForeignFileError, conform
 from predictor.results.table_file import (
     IDENTITY_KEY,
@@ -161,7 +163,7 @@ class Store:
             _write_frame(merged, self.path / name, {})
 
     def clear_leavings(self, older_than: float = 0.0) -> int:
-        """Remove the temporary files of killed workers.
+        """Remove the temporary files of killed workers, and sampled answers of pairs that are done.
 
         Args:
             older_than: seconds; only the holder of the store's lock may remove younger ones.
@@ -174,6 +176,11 @@ class Store:
                     count += 1
             except FileNotFoundError:
                 continue
+        for folder in self.path.glob("samples/*/*/*"):
+            scores = self.path / "scores" / folder.relative_to(self.path / "samples")
+            if scores.with_name(f"{scores.name}.parquet") in self._done:
+                SampleFiles(folder).remove()
+                count += 1
         return count
 
     def copy(self, source: tuple[str, int, str, str], columns: dict[str, Any], identity: str) -> Path:

@@ -44,6 +44,9 @@ _MAY_LACK: dict[str, dict[str, pa.DataType]] = {
         "gold": _WHOLE,
         "samples": _WHOLE,
         "passes": _WHOLE,
+        "until_passes": _WHOLE,
+        "answer_counts": _NUMBERS,
+        "answer_passes": _NUMBERS,
         "scored_at": _TEXT,
     },
     "runs.parquet": {
