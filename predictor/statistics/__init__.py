@@ -9,20 +9,45 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from predictor.statistics.attempts import Attempts, majority_curve, pass_curve
     from predictor.statistics.benchmark_difference import Difference
     from predictor.statistics.comparison import Differences, diff
+    from predictor.statistics.emergence import PassLaw, fit_pass_law
     from predictor.statistics.intervals import Mean, clustered_mean
+    from predictor.statistics.sampled import SampledModel, sampled_models
     from predictor.statistics.sides import Side, read_side
 
-__all__ = ["Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"]
+__all__ = [
+    "Attempts",
+    "Difference",
+    "Differences",
+    "Mean",
+    "PassLaw",
+    "SampledModel",
+    "Side",
+    "clustered_mean",
+    "diff",
+    "fit_pass_law",
+    "majority_curve",
+    "pass_curve",
+    "read_side",
+    "sampled_models",
+]
 _MODULES = {
+    "Attempts": "attempts",
     "Difference": "benchmark_difference",
     "Differences": "comparison",
     "Mean": "intervals",
+    "PassLaw": "emergence",
+    "SampledModel": "sampled",
     "Side": "sides",
     "clustered_mean": "intervals",
     "diff": "comparison",
+    "fit_pass_law": "emergence",
+    "majority_curve": "attempts",
+    "pass_curve": "attempts",
     "read_side": "sides",
+    "sampled_models": "sampled",
 }
 
 
