@@ -27,7 +27,7 @@ import yaml
 from predictor.checkpoints import digest_of, find_checkpoints, fingerprint_of, ledger_name
 from predictor.evaluation import status
 from predictor.evaluation.coordinator import Session
-from predictor.evaluation.identity import identity_of, settings_of
+from predictor.evaluation.identity import identity_of, named_versions, settings_of, versions
 from predictor.evaluation.plan import run_rows
 from predictor.evaluation.suites import benchmarks_folder, chosen_tasks, load_suite
 from predictor.project import Project, load_project
@@ -76,6 +76,7 @@ def fabricate(project: Project) -> int:
     rows = [
         {"task": entry.name, "num_fewshot": 0, "n_items": 100, "metric": entry.metric, "chance": entry.chance}
         | {"protocol": protocols[entry.name], "settings": settings_of(entry, project.scoring)}
+        | {"lm_eval": versions()["lm_eval"], "loaded_with": named_versions()}
         for entry in entries
     ]
     store.write_tasks(pd.DataFrame(rows))
@@ -134,7 +135,7 @@ def main(checkpoints: int, tasks: int, ledger: str | None, repeats: int) -> None
                 began = clocks()
                 plan = session.plan()
                 planning.append(since(began))
-            assert (plan.missing, len(plan.done)) == (LEFT, total - LEFT)
+            assert (len(plan.missing), len(plan.done)) == (LEFT, total - LEFT)
             began = clocks()
             found = status(project)
             reading.append(since(began))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 @click.option("--limit", type=click.IntRange(min=1), help="Score only the first N items of each task.")
 @click.option("--include-target", is_flag=True, help="Score the runs of role target, too.")
 @click.option("--retry-failed", is_flag=True, help="Try pairs again that failed three times.")
+@click.option("--new-version", is_flag=True, help="Score anew what an earlier version of lm-eval scored.")
 @click.option("--dry-run", is_flag=True, help="Only say what is missing.")
 @json_option("Write what was done as JSON")
 def command(
@@ -44,6 +45,7 @@ def command(
     limit: int | None,
     include_target: bool,
     retry_failed: bool,
+    new_version: bool,
     dry_run: bool,
     json_path: str | None,
 ) -> int:
@@ -63,7 +65,7 @@ def command(
       predictor evaluate --watch --cron '*/15 * * * *'
     """
     from predictor.evaluation import evaluate
-    from predictor.evaluation.coordinator import Choice
+    from predictor.evaluation.plan import Choice
     from predictor.evaluation.surroundings import take_process
     from predictor.evaluation.watch import Stopped, stopping_on_sigterm, watch
     from predictor.project import load_project
@@ -79,7 +81,7 @@ def command(
                 watch(
                     project,
                     store=store,
-                    choice=Choice(runs, tasks, roles, retry_failed),
+                    choice=Choice(runs, tasks, roles, retry_failed, new_version),
                     limit=limit,
                     every=every,
                     cron=cron,
@@ -101,6 +103,7 @@ def command(
                 limit=limit,
                 roles=roles,
                 retry_failed=retry_failed,
+                new_version=new_version,
                 dry_run=dry_run,
                 progress=progress,
                 tell=say,

@@ -1,31 +1,41 @@
 """The coordinator: plans what is missing, hands it to an executor, and keeps the ledger.
 
 With an SQLite ledger one process coordinates a store at a time; with PostgreSQL several may, each with its leases.
+
+Each time that it looks, events follow in this order:
+
+1. `Session.plan` finds what is missing.
+2. `Session.carry_out` writes down what the plan learnt and adds its work to the queue.
+3. The executor leases pieces from the queue and yields what happens to each pair; that is recorded in the ledger and
+   shown before the next event is asked for.
+4. Between two events a newer plan may add its work, as in 2.
+5. Scores are copied to pairs of equal content.
 """
 
 from __future__ import annotations
 
 import contextlib
 import functools
+import math
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, field, replace
+from contextlib import AbstractContextManager, closing, contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
-from types import TracebackType
 
 import pandas as pd
 
 from predictor.checkpoints import Observed
 from predictor.errors import EvaluationError
 from predictor.evaluation.costs import Costs
-from predictor.evaluation.executors import Executor, make_executor
+from predictor.evaluation.executors import make_executor
 from predictor.evaluation.executors.local import wait_for_workers
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.plan import Plan, Planner, Twin
+from predictor.evaluation.identity import versions
+from predictor.evaluation.plan import EVERYTHING, Choice, Plan, Planner, Twin
 from predictor.evaluation.presence import SILENT, Presence, ledger_of, store_lock, store_of, work_folder
 from predictor.evaluation.trackers import Trackers
 from predictor.evaluation.work_queue import WorkQueue
-from predictor.evaluation.worker import Workshop, describe
+from predictor.evaluation.worker import Report, Workshop, describe
 from predictor.project import Project
 from predictor.results.ledger import Ledger, PairKey
 from predictor.results.store import Store
@@ -62,33 +72,33 @@ class Outcome:
     given_up: tuple[tuple[PairKey, str], ...] = ()
     incomplete: tuple[tuple[str, int, str], ...] = ()
     planned: tuple[PairKey, ...] = ()
-    dry_run: bool = field(default=False)
+    dry_run: bool = False
     unscored: tuple[PairKey, ...] = ()
     broken: tuple[tuple[str, int, str], ...] = ()
     unmatched: tuple[tuple[str, str], ...] = ()
     notes: tuple[str, ...] = ()
 
+    @classmethod
+    def of(cls, plan: Plan) -> Outcome:
+        """Return what a plan says before anything of it was done."""
+        left = [(found.broken, (found.run, found.step, str(found.incomplete))) for found in plan.incomplete]
+        notes = [*plan.notes, *(f"run {run}: {reason}" for run, reason in plan.near)]
+        # A run's checkpoints mostly share what is to be said.
+        notes += dict.fromkeys(f"run {found.run}: {note}" for found in plan.noted for note in found.notes)
+        return cls(
+            found=plan.done,
+            given_up=plan.given_up,
+            incomplete=tuple(place for broken, place in left if not broken),
+            planned=plan.missing,
+            broken=tuple(place for broken, place in left if broken),
+            unmatched=plan.unmatched,
+            notes=tuple(notes),
+        )
+
     @property
     def is_whole(self) -> bool:
         """Whether every pair of every whole checkpoint has its score now."""
         return not (self.failed or self.given_up or self.broken or self.unmatched or self.unscored)
-
-
-@dataclass(frozen=True)
-class Choice:
-    """What of a project is evaluated.
-
-    Attributes:
-        runs: only these runs, whatever their role.
-        tasks: only these tasks of the suite.
-        roles: which runs; `("target",)` scores the target's own run.
-        retry_failed: try pairs again that were given up.
-    """
-
-    runs: Sequence[str] = ()
-    tasks: Sequence[str] = ()
-    roles: Sequence[str] = ("ladder",)
-    retry_failed: bool = False
 
 
 def evaluate(
@@ -100,13 +110,14 @@ def evaluate(
     limit: int | None = None,
     roles: Sequence[str] = ("ladder",),
     retry_failed: bool = False,
+    new_version: bool = False,
     dry_run: bool = False,
     progress: Progress | None = None,
     tell: Callable[[str], None] | None = None,
 ) -> Outcome:
     """Score what is missing of a project's checkpoints, and write it into its store.
 
-    Calling it again goes on where it was stopped, however it was stopped; what is done is never scored twice.
+    Calling it again resumes where it was stopped, however it was stopped; what is done is never scored twice.
 
     Args:
         project: checkpoints.yaml, from `load_project`.
@@ -116,6 +127,7 @@ def evaluate(
         limit: score only the first items of each task; such scores are kept apart from those of all items.
         roles: which runs; `("target",)` scores the target's own run.
         retry_failed: try pairs again that failed three times.
+        new_version: score anew what an earlier version of lm-eval scored; by default those scores are kept.
         dry_run: only name what is missing; nothing of the store's scores or task table is changed.
         progress: shows how far it is, see `Progress`.
         tell: takes lines on what is done before scoring begins.
@@ -126,12 +138,10 @@ def evaluate(
     Raises:
         ConfigError, UnknownNameError, CheckpointError, StoreError: nothing was scored, for the reason said.
     """
-    project = with_limit(project, limit)
-    choice = Choice(runs, tasks, roles, retry_failed)
-    with Session(project, store, choice, progress, tell, trial=limit is not None) as session:
+    choice = Choice(runs, tasks, roles, retry_failed, new_version)
+    with Session(with_limit(project, limit), store, choice, progress, tell, trial=limit is not None) as session:
         plan = session.plan()
-        outcome = session.outcome(plan, dry_run)
-        return outcome if dry_run else session.carry_out(plan, outcome)
+        return replace(Outcome.of(plan), dry_run=True) if dry_run else session.carry_out(plan)
 
 
 def with_limit(project: Project, limit: int | None) -> Project:
@@ -141,7 +151,7 @@ def with_limit(project: Project, limit: int | None) -> Project:
     return project.model_copy(update={"scoring": project.scoring.model_copy(update={"limit": limit})})
 
 
-class Session:
+class Session(contextlib.ExitStack):
     """A coordinator at work on one store.
 
     Args:
@@ -160,11 +170,12 @@ class Session:
         self,
         project: Project,
         store: str | Path | None = None,
-        choice: Choice = Choice(),
+        choice: Choice = EVERYTHING,
         progress: Progress | None = None,
         tell: Callable[[str], None] | None = None,
         trial: bool = False,
     ) -> None:
+        super().__init__()
         # Workers on other machines are not in this process's folder.
         self.project = project.model_copy(update={"root": project.root.absolute()})
         self.trial = trial
@@ -176,67 +187,51 @@ class Session:
         self._progress = progress or _no_progress
         self._said: set[str] = set()
         self._tell = tell or (lambda line: None)
-        self._stack = contextlib.ExitStack()
-        self._when_due: Callable[[], None] = lambda: None
         self._tasks = pd.DataFrame()
         self._described: set[str] = set()
 
     def __enter__(self) -> Session:
-        with contextlib.ExitStack() as stack:
-            self._open(stack)
-            self._stack = stack.pop_all()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
-
-    def _open(self, stack: contextlib.ExitStack) -> None:
+    def _open(self) -> None:
         project = self.project
         self.store.create()
         home = work_folder(project, self.store)
         where = ledger_of(project, self.store)
         exclusive = "://" not in str(where)
         if exclusive:
-            stack.enter_context(store_lock(home))
+            self.enter_context(store_lock(home))
             wait_for_workers(home, self._tell)
         self.workshop = Workshop(
             self.store.path, project.scoring, project.offline, home / LOG, project.root / project.cache
         )
         self.harness: Callable[[], Harness] = functools.lru_cache(maxsize=1)(self.workshop.harness)
-        self.ledger = stack.enter_context(Ledger(where))
+        self.ledger = self.enter_context(Ledger(where))
         if exclusive:
-            # Nobody else can live: whoever is still listed was killed.
+            # We hold the lock: any coordinator still listed has died.
             for gone in self.ledger.coordinators.listed():
                 self.ledger.coordinators.leave(gone.owner)
-        self.presence = stack.enter_context(Presence(self.ledger, project.lease))
+        self.presence = self.enter_context(Presence(self.ledger, project.lease))
+        owner = self.presence.owner
         self._sizes = {name: run.params for name, run in project.runs.items() if run.params is not None}
         costs = Costs(self._sizes)
         costs.learn(self.ledger.seconds())
-        self.queue = WorkQueue(
-            self.ledger,
-            self.store,
-            self.presence.owner,
-            costs,
-            lease_seconds=project.lease,
-            piece_seconds=project.executor.piece,
-            backoff_seconds=project.backoff,
-            newest_first=lambda run: project.selection_of(run).newest_first,
-            on_tick=lambda: self._when_due(),
-            say=self._tell,
-        )
-        self.trackers = stack.enter_context(Trackers(project, self.store, self.ledger, self._tell))
-        self.executor: Executor = make_executor(project, self.workshop, self.harness, self.presence.owner)
-        self.queue.largest = self.executor.largest
+        self.trackers = self.enter_context(Trackers(project, self.store, self.ledger, self._tell))
+        self.executor = make_executor(project, self.workshop, self.harness, owner)
+        self.queue = WorkQueue(project, self.ledger, self.store, owner, costs, self.executor.largest)
         alone = exclusive and not self.executor.adopt(self.queue)
         self.store.clear_leavings(0.0 if alone else _STALE)
 
-    def plan(self, now: float | None = None) -> Plan:
+    def plan(self, now: float = math.inf) -> Plan:
         """Find what is missing.
 
         Args:
-            now: seconds since the epoch; with it, pairs rest whose next attempt is not due.
+            now: seconds since the epoch; pairs whose next attempt is later rest. By default no pair is held back.
         """
         for other in self.ledger.coordinators.listed():
             if other.age > max(SILENT, self.project.lease):
@@ -244,11 +239,19 @@ class Session:
         # Here and not only at the start: another coordinator that shares the ledger may go at any time.
         self.ledger.leases.lost(jobs_alive=self.executor.adopt(self.queue), owner=self.presence.owner)
         planner = Planner(self.project, self.store, self.ledger, self.harness, self._say_once, self.observed)
-        choice = self.choice
-        times = {} if now is None else {"now": now}
-        plan = planner.plan(choice.runs, choice.tasks, choice.roles, choice.retry_failed, **times)
+        plan = planner.plan(self.choice, now)
+        plan = replace(plan, notes=tuple(self._upgrade(*kept) for kept in plan.earlier.items()))
         self._sizes |= {unit.checkpoint.run: unit.checkpoint.params for unit in plan.units}
         return plan
+
+    def _upgrade(self, version: str, pairs: Sequence[PairKey]) -> str:
+        """Return what scoring anew would cost where lm-eval was upgraded."""
+        hours = sum(self.queue.costs.of(pair.run, pair.task) for pair in pairs) / 3600
+        return (
+            f"{len(pairs)} scores were made with lm-eval {version}, which is {versions()['lm_eval']} now: they are kept, "
+            "and new ones join them where the task is the same. "
+            f"'predictor evaluate --new-version' scores them anew, in about {hours:.2g} hours of a worker"
+        )
 
     def _say_once(self, line: str) -> None:
         """Say what a plan does that takes time; at the next look it has been done."""
@@ -256,73 +259,65 @@ class Session:
             self._said.add(line)
             self._tell(line)
 
-    def outcome(self, plan: Plan, dry_run: bool = False) -> Outcome:
-        """What a plan says before anything of it was done."""
-        planned = tuple(pair.key for unit in plan.units for pair in unit.pairs) + tuple(twin.key for twin in plan.twins)
-        left = [(found.broken, (found.run, found.step, str(found.incomplete))) for found in plan.incomplete]
-        notes = [f"run {run}: {reason}" for run, reason in plan.near]
-        # A run's checkpoints mostly share what is to be said.
-        notes += dict.fromkeys(f"run {found.run}: {note}" for found in plan.noted for note in found.notes)
-        return Outcome(
-            found=plan.done,
-            given_up=plan.given_up,
-            incomplete=tuple(place for broken, place in left if not broken),
-            planned=planned,
-            dry_run=dry_run,
-            broken=tuple(place for broken, place in left if broken),
-            unmatched=plan.unmatched,
-            notes=tuple(notes),
-        )
-
-    def carry_out(self, plan: Plan, before: Outcome, look: Callable[[], Plan | None] = lambda: None) -> Outcome:
+    def carry_out(self, plan: Plan, look: Callable[[], Plan | None] = lambda: None) -> Outcome:
         """Score what a plan finds missing.
 
         Args:
             plan: the plan.
-            before: what it says.
             look: called every second or so; a new plan, whose work is added, or None.
 
         Returns:
             what was done.
         """
         scored: list[PairKey] = []
-        failed: list[tuple[PairKey, str]] = []
-        self._enter(plan, failed)
+        failed = self._enter(plan)
         added = self.queue.add(plan.units)
         if added or self.queue.in_hand:
-            with self._progress("Scoring", added + self.queue.in_hand) as advance:
-
-                def settled(key: PairKey, reason: str | None) -> None:
-                    name = f"{key.run} step {key.step}, {key.task}"
-                    if reason is None:
-                        self._describe({key.task})
-                        self.trackers.send([key])
-                        scored.append(key)
-                        advance(name)
-                    else:
-                        failed.append((key, reason))
-                        advance(f"{name}: failed: {reason}")
-                    self.presence.says(f"scoring: {len(scored)} done, {self.queue.waiting} waiting")
-
-                def due() -> None:
-                    newer = look()
-                    if newer is not None:
-                        self._enter(newer, failed)
-                        self.queue.add(newer.units)
-
-                self.queue.settled, self._when_due = settled, due
+            with (
+                self._progress("Scoring", added + self.queue.in_hand) as advance,
+                closing(self.executor.run(self.queue)) as events,
+            ):
                 self.presence.says(f"scoring: {self.queue.waiting} waiting")
                 try:
-                    self.executor.run(self.queue)
+                    for event in events:
+                        if isinstance(event, str):
+                            self._tell(event)
+                        elif isinstance(event, Report):
+                            self._settle(event, scored, failed, advance)
+                        newer = look()
+                        if newer is not None:
+                            failed += self._enter(newer)
+                            self.queue.add(newer.units)
                 except EvaluationError:
-                    # The executor has ended its workers. Whoever watches goes on: nothing may stay leased to them.
+                    # The executor has ended its workers. A watch continues: nothing may stay leased to them.
                     self.queue.forget()
                     raise
-                finally:
-                    self._when_due = lambda: None
         scored += self._copy_twins(plan.twins)
-        unscored = self._unscored(before.planned, {*scored, *(key for key, _ in failed)})
-        return replace(before, scored=tuple(scored), failed=tuple(failed), unscored=unscored)
+        unscored = self._unscored(plan.missing, {*scored, *(key for key, _ in failed)})
+        return replace(Outcome.of(plan), scored=tuple(scored), failed=tuple(failed), unscored=unscored)
+
+    def _settle(
+        self,
+        report: Report,
+        scored: list[PairKey],
+        failed: list[tuple[PairKey, str]],
+        advance: Callable[[str], None],
+    ) -> None:
+        """Record what happened to a pair; where that decides its fate, show it."""
+        settled = self.queue.record(report)
+        if settled is None:
+            return
+        key, reason = settled
+        name = f"{key.run} step {key.step}, {key.task}"
+        if reason is None:
+            self._describe({key.task})
+            self.trackers.send([key])
+            scored.append(key)
+            advance(name)
+        else:
+            failed.append((key, reason))
+            advance(f"{name}: failed: {reason}")
+        self.presence.says(f"scoring: {len(scored)} done, {self.queue.waiting} waiting")
 
     def _unscored(self, planned: Sequence[PairKey], settled: set[PairKey]) -> tuple[PairKey, ...]:
         """Name pairs that have no score though they did not fail, without those that another coordinator holds."""
@@ -331,8 +326,8 @@ class Session:
         states = self.ledger.unfinished() if left else {}
         return tuple(key for key in left if key.identity not in states or not states[key.identity].leased)
 
-    def _enter(self, plan: Plan, failed: list[tuple[PairKey, str]]) -> None:
-        """Write down what a plan learnt beside the work it found."""
+    def _enter(self, plan: Plan) -> list[tuple[PairKey, str]]:
+        """Write down what a plan learnt beside the work it found; the pairs that failed by that, with the reason."""
         self.ledger.found(plan.done)
         planned = [pair.key for unit in plan.units for pair in unit.pairs]
         self.ledger.vanished(key for key in planned if not self.store.has(key.run, key.step, key.task, key.identity))
@@ -345,7 +340,7 @@ class Session:
             self.store.write_runs(plan.runs)
         for key, reason in plan.unloadable:
             self.ledger.failed(key, reason, backoff_seconds=self.project.backoff)
-            failed.append((key, reason))
+        return list(plan.unloadable)
 
     def _describe(self, names: set[str]) -> None:
         """Say in the store how tasks are scored now, once they have a score: till then the earlier scores count."""

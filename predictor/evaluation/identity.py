@@ -36,10 +36,19 @@ class Protocol:
         """SHA-256 of the parts."""
         return sha256_of_json(self.parts)
 
+    def of_version(self, lm_eval: str) -> Protocol:
+        """Return the protocol that an earlier version of lm-eval had, if it defines the task alike."""
+        return Protocol({**self.parts, "lm_eval": lm_eval})
+
     def identity_parts(self, checkpoint: str, trust_remote_code: bool = False) -> dict[str, Any]:
-        """The parts of the identity of this task's score on a checkpoint with that digest, see `identity_of`."""
+        """Return the parts of the identity of this task's score on a checkpoint with that digest, see `identity_of`.
+
+        Where it was kept over an upgrade of lm-eval, `scored_with` names the version that scores now.
+        """
         trust = {"trust_remote_code": True} if trust_remote_code else {}
-        return {**self.parts, "checkpoint": checkpoint, **trust}
+        now = versions()["lm_eval"]
+        later = {"scored_with": now} if self.parts["lm_eval"] != now else {}
+        return {**self.parts, "checkpoint": checkpoint, **trust, **later}
 
 
 def identity_of(protocol: str, checkpoint: str, trust_remote_code: bool = False) -> str:
@@ -79,8 +88,8 @@ def backend_of(entry: SuiteTask, scoring: Scoring) -> str:
 def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
     """Hash what a protocol is made from without loading lm-eval, so that an unchanged plan costs no time.
 
-    It covers the suite's words, the versions of lm-eval and datasets, and the bytes of all local files. It does not
-    notice a data set of the hub that changes under the same name.
+    It covers the suite's words and the bytes of all local files, but neither `versions` nor a data set of the hub that
+    changes under the same name.
     """
     files: dict[str, str] = {}
     for split, path in entry.data or ():
@@ -96,7 +105,6 @@ def settings_of(entry: SuiteTask, scoring: Scoring) -> str:
         "dtype": scoring.dtype,
         "backend": backend_of(entry, scoring),
         "seeds": list(seeds_of(scoring)),
-        "versions": {name: _version(name) for name in ("lm_eval", "datasets")},
         "files": files,
         **beside_of(entry),
     }
@@ -110,8 +118,14 @@ def beside_of(entry: SuiteTask) -> dict[str, Any]:
 
 
 @functools.cache
-def _version(package: str) -> str:
-    return importlib.metadata.version(package)
+def versions() -> dict[str, str]:
+    """Return the versions of the packages that load tasks and their data: `lm_eval` and `datasets`."""
+    return {package: importlib.metadata.version(package) for package in ("lm_eval", "datasets")}
+
+
+def named_versions() -> str:
+    """Return `versions` as one line."""
+    return ", ".join(f"{package} {version}" for package, version in versions().items())
 
 
 def folder_files(folder: Path, pattern: str = "*") -> dict[str, str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import pandas as pd
 from predictor.checkpoints import Checkpoint, Observed, digest_of, fingerprint_of, ledger_name, look_for_checkpoints
 from predictor.errors import CheckpointError, ConfigError, EvaluationError
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.identity import identity_of, settings_of, sha256_of_json
+from predictor.evaluation.identity import identity_of, named_versions, settings_of, sha256_of_json, versions
 from predictor.evaluation.suites import SuiteTask, chosen_tasks, load_suite
 from predictor.project import Project
 from predictor.results.layout import stem_of
@@ -23,6 +24,28 @@ from predictor.results.table_file import IMPORTED
 
 
 @dataclass(frozen=True)
+class Choice:
+    """What of a project is evaluated.
+
+    Attributes:
+        runs: only these runs, whatever their role.
+        tasks: only these tasks of the suite.
+        roles: which runs; `("target",)` scores the target's own run.
+        retry_failed: try pairs again that were given up.
+        new_version: score anew what an earlier version of lm-eval scored.
+    """
+
+    runs: Sequence[str] = ()
+    tasks: Sequence[str] = ()
+    roles: Sequence[str] = ("ladder",)
+    retry_failed: bool = False
+    new_version: bool = False
+
+
+EVERYTHING = Choice()
+
+
+@dataclass(frozen=True)
 class Pair:
     """A (checkpoint, task) to score.
 
@@ -30,11 +53,13 @@ class Pair:
         key: its names and identity.
         entry: what the suite says of the task.
         protocol: digest of the task's protocol.
+        lm_eval: the version of lm-eval that the protocol names: an earlier one where scores were kept over an upgrade.
     """
 
     key: PairKey
     entry: SuiteTask
     protocol: str
+    lm_eval: str
 
 
 @dataclass(frozen=True)
@@ -88,6 +113,8 @@ class Plan:
         unmatched: runs without any checkpoint, and where was looked.
         near: runs beside whose checkpoints are folders that nearly match, with their names.
         noted: whole checkpoints of which a reader should know something.
+        earlier: pairs whose scores an earlier version of lm-eval made: version -> pairs.
+        notes: what else a reader should know.
         tasks: rows of `tasks.parquet`.
         runs: rows of `runs.parquet`.
     """
@@ -104,11 +131,14 @@ class Plan:
     unmatched: tuple[tuple[str, str], ...] = ()
     near: tuple[tuple[str, str], ...] = ()
     noted: tuple[Checkpoint, ...] = ()
+    earlier: Mapping[str, Sequence[PairKey]] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
 
     @property
-    def missing(self) -> int:
-        """Number of pairs to score."""
-        return sum(len(unit.pairs) for unit in self.units)
+    def missing(self) -> tuple[PairKey, ...]:
+        """Pairs without a score that will have one: by scoring them, or by a copy."""
+        scored = (pair.key for unit in self.units for pair in unit.pairs)
+        return (*scored, *(twin.key for twin in self.twins))
 
 
 class PairPlace(NamedTuple):
@@ -139,22 +169,12 @@ class Planner:
     observed: Observed | None = None
     _failures: dict[str, str] = field(default_factory=dict)
 
-    def plan(
-        self,
-        runs: Sequence[str] = (),
-        tasks: Sequence[str] = (),
-        roles: Sequence[str] = ("ladder",),
-        retry_failed: bool = False,
-        now: float = math.inf,
-    ) -> Plan:
+    def plan(self, choice: Choice = EVERYTHING, now: float = math.inf) -> Plan:
         """Find the checkpoints, and compare them with the store.
 
         Args:
-            runs: only these runs, whatever their role.
-            tasks: only these tasks of the suite.
-            roles: which runs.
-            retry_failed: plan pairs that were given up, too.
-            now: seconds since the epoch; pairs whose next attempt is later rest. None rests by default.
+            choice: what of the project is evaluated.
+            now: seconds since the epoch; pairs whose next attempt is later rest. By default no pair is held back.
 
         Raises:
             ConfigError, UnknownNameError: the suite, a run or a task is not what it should be.
@@ -163,14 +183,15 @@ class Planner:
             raise ConfigError(
                 f"runs.{IMPORTED}: the store keeps scores of others under that name", "give the run another one"
             )
-        entries = chosen_tasks(load_suite(self.project.suite, self.project.root), tasks)
-        look = look_for_checkpoints(self.project, runs, roles, self.observed)
+        entries = chosen_tasks(load_suite(self.project.suite, self.project.root), choice.tasks)
+        look = look_for_checkpoints(self.project, choice.runs, choice.roles, self.observed)
         checkpoints, digests, fingerprints = self._digests(look.checkpoints)
         whole = [checkpoint for checkpoint in checkpoints if checkpoint.incomplete is None]
-        described = self._describe(entries)
+        described = self._describe(entries, choice.new_version)
         states, files = self.ledger.unfinished(), self.store.done()
         units, done, given_up, unloadable, resting = [], [], [], [], []
         twins: list[Twin] = []
+        earlier: dict[str, list[PairKey]] = defaultdict(list)
         homes = {stem: PairPlace(run, int(step)) for run, step, stem in files if step.isdigit()}
         planned: dict[str, PairKey] = {}
         for checkpoint in whole:
@@ -179,20 +200,23 @@ class Planner:
                 key = self._key(checkpoint, digests[checkpoint], entry, described)
                 place = stem_of(key.run, key.step, key.task, key.identity)
                 state = states.get(key.identity)
-                if entry.name in self._failures:
-                    unloadable.append((key, self._failures[entry.name]))
-                elif place in files:
+                if place in files:
                     done.append(key)
+                    if described[entry.name]["lm_eval"] != versions()["lm_eval"]:
+                        earlier[str(described[entry.name]["lm_eval"])].append(key)
+                elif entry.name in self._failures:
+                    unloadable.append((key, self._failures[entry.name]))
                 elif place[2] in homes or key.identity in planned:
                     source = planned.get(key.identity) or PairKey(key.identity, *homes[place[2]], key.task)
                     twins.append(Twin(key, checkpoint, source))
-                elif state is not None and state.state == FAILED and state.given_up and not retry_failed:
+                elif state is not None and state.state == FAILED and state.given_up and not choice.retry_failed:
                     given_up.append((key, state.reason))
                 elif state is not None and state.state == FAILED and state.not_before > now:
                     resting.append(key)
                 else:
                     planned[key.identity] = key
-                    pairs.append(Pair(key, entry, described[entry.name]["protocol"]))
+                    row = described[entry.name]
+                    pairs.append(Pair(key, entry, row["protocol"], row["lm_eval"]))
             if pairs:
                 units.append(Unit(checkpoint, digests[checkpoint], tuple(pairs), fingerprint=fingerprints[checkpoint]))
         units.sort(key=self._order)
@@ -209,6 +233,7 @@ class Planner:
             look.unmatched,
             look.near,
             tuple(checkpoint for checkpoint in whole if checkpoint.notes),
+            earlier,
         )
 
     def _order(self, unit: Unit) -> tuple[bool, int]:
@@ -226,30 +251,51 @@ class Planner:
             identity = sha256_of_json({"unloadable": entry.task, "checkpoint": digest})
         return PairKey(identity, checkpoint.run, checkpoint.step, entry.name)
 
-    def _describe(self, entries: Sequence[SuiteTask]) -> dict[str, dict[str, Any]]:
+    def _describe(self, entries: Sequence[SuiteTask], new_version: bool) -> dict[str, dict[str, Any]]:
         """Learn each task's protocol: from the store if nothing that makes it has changed, else from lm-eval."""
         rows: dict[str, dict[str, Any]] = {}
         known = self.store.read_tasks()
         remembered = {} if known is None else {str(row["settings"]): row for row in known.to_dict("records")}
         for entry in entries:
             settings = settings_of(entry, self.project.scoring)
-            row = remembered.get(settings)
-            if row is None:
-                self.tell(f"loading task {entry.task}")
-                try:
-                    loaded = self.harness().load_task(entry)
-                except EvaluationError as error:
-                    self._failures[entry.name] = str(error)
-                    continue
-                row = {
-                    "task": entry.name,
-                    "num_fewshot": loaded.num_fewshot,
-                    "n_items": loaded.n_items(self.project.scoring),
-                    "protocol": loaded.protocol.digest,
-                }
-            words = {"metric": entry.metric, "chance": entry.chance, "settings": settings}
-            rows[entry.name] = {**{str(name): value for name, value in row.items()}, **words}
+            row: Mapping[Any, Any] | None = remembered.get(settings)
+            is_asked = new_version and row is not None and row["lm_eval"] != versions()["lm_eval"]
+            if row is None or is_asked or row["loaded_with"] != named_versions():
+                row = self._load(entry, None if is_asked else row)
+            if row is not None:
+                words = {"metric": entry.metric, "chance": entry.chance, "settings": settings}
+                rows[entry.name] = {**{str(name): value for name, value in row.items()}, **words}
         return rows
+
+    def _load(self, entry: SuiteTask, earlier: Mapping[Any, Any] | None) -> Mapping[Any, Any] | None:
+        """Learn a task's protocol from lm-eval; an earlier version's stays where the task is still the same."""
+        self.tell(f"loading task {entry.task}")
+        try:
+            loaded = self.harness().load_task(entry)
+        except EvaluationError as error:
+            self._failures[entry.name] = str(error)
+            return earlier
+        now = versions()["lm_eval"]
+        fresh = {
+            "task": entry.name,
+            "num_fewshot": loaded.num_fewshot,
+            "n_items": loaded.n_items(self.project.scoring),
+            "protocol": loaded.protocol.digest,
+            "lm_eval": now,
+            "loaded_with": named_versions(),
+        }
+        if earlier is None:
+            return fresh
+        before = str(earlier["lm_eval"])
+        if loaded.protocol.of_version(before).digest == earlier["protocol"]:
+            return {**earlier, "loaded_with": named_versions()}
+        if before == now:
+            return fresh
+        self._failures[entry.name] = (
+            f"task {entry.task} of lm-eval {now} differs from that of lm-eval {before}, which made its earlier scores; "
+            f"install lm-eval {before}, or score all anew with 'predictor evaluate --new-version'"
+        )
+        return earlier
 
     def _digests(
         self, checkpoints: Sequence[Checkpoint]

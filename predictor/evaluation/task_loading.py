@@ -21,6 +21,7 @@ from predictor.evaluation.identity import (
     seeds_of,
     selection_of,
     sha256_of_json,
+    versions,
 )
 from predictor.evaluation.suites import SuiteTask
 from predictor.project import Scoring
@@ -122,18 +123,16 @@ class TaskLoader:
         return self._managers[include_path]
 
     def _protocol(self, entry: SuiteTask, tasks: dict[str, Any], groups: dict[str, Any]) -> Protocol:
-        import lm_eval
-
         prompts = {name: _prompt_of(task) for name, task in tasks.items()}
         documents = {name: _documents_of(task) for name, task in tasks.items()}
-        versions = {name: str(task.VERSION) for name, task in tasks.items()}
-        versions |= {name: str(group.version) for name, group in groups.items()}
+        stated = {name: str(task.VERSION) for name, task in tasks.items()}
+        stated |= {name: str(group.version) for name, group in groups.items()}
         code = folder_files(entry.include_path, "*.py") if entry.include_path else {}
         return Protocol(
             {
                 "task": entry.task,
-                "task_version": versions.get(entry.task, ""),
-                "versions": sha256_of_json(versions),
+                "task_version": stated.get(entry.task, ""),
+                "versions": sha256_of_json(stated),
                 "num_fewshot": max(int(task.get_config("num_fewshot")) for task in tasks.values()),
                 "prompt": sha256_of_json([prompts, code]),
                 "documents": sha256_of_json(documents),
@@ -141,7 +140,7 @@ class TaskLoader:
                 "filter": entry.filter,
                 "backend": backend_of(entry, self._scoring),
                 "dtype": self._scoring.dtype,
-                "lm_eval": lm_eval.__version__,
+                "lm_eval": versions()["lm_eval"],
                 "seeds": list(seeds_of(self._scoring)),
                 **beside_of(entry),
             }

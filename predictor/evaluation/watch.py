@@ -5,20 +5,23 @@ from __future__ import annotations
 import signal
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any
 
 from predictor.errors import CheckpointError, ConfigError, EvaluationError
-from predictor.evaluation.coordinator import Choice, Outcome, Progress, Session, with_limit
-from predictor.evaluation.plan import Plan
+from predictor.evaluation.coordinator import Outcome, Progress, Session, with_limit
+from predictor.evaluation.plan import EVERYTHING, Choice, Plan
 from predictor.project import Project
 
 EVERY = 300.0
 """Seconds between two looks, where nothing else is said."""
+_STEP = 0.5
+"""Seconds after which it sees that it is time."""
 
 
 class Stopped(BaseException):
@@ -88,19 +91,14 @@ def watch(
         StoreError: another coordinator holds the store, or it cannot be written to.
     """
     tell = tell or (lambda line: None)
-    project = with_limit(project, limit)
-    trigger = make_trigger(project, every, cron)
-    due = threading.Event()
-    due.set()
-    with (
-        Session(project, store, choice or Choice(), progress, tell, trial=limit is not None) as session,
-        _scheduled(trigger, due.set) as next_time,
-    ):
+    clock = _Clock(make_trigger(project, every, cron))
+    with Session(
+        with_limit(project, limit), store, choice or EVERYTHING, progress, tell, trial=limit is not None
+    ) as session:
 
         def look() -> Plan | None:
-            if not due.is_set():
+            if not clock.is_due():
                 return None
-            due.clear()
             try:
                 return session.plan(now=session.ledger.now())
             except (CheckpointError, EvaluationError) as error:
@@ -112,15 +110,35 @@ def watch(
             plan = look()
             if plan is not None:
                 try:
-                    after(session.carry_out(plan, session.outcome(plan), look))
+                    after(session.carry_out(plan, look))
                 except EvaluationError as error:
                     tell(f"this look failed: {error}")
-                session.presence.says(f"waiting; looks again at {next_time()}")
-            due.wait(1.0)
+                session.presence.says(f"waiting; looks again at {clock.next_time:%H:%M:%S}")
+            time.sleep(_STEP)
+
+
+class _Clock:
+    """When to look: now, and then at the times of a trigger. Times that passed during a look are made up for once.
+
+    Args:
+        trigger: of APScheduler.
+    """
+
+    def __init__(self, trigger: Any) -> None:
+        self._trigger = trigger
+        self.next_time = datetime.now(UTC).astimezone()
+
+    def is_due(self) -> bool:
+        """Return whether it is time to look, once for each time."""
+        now = datetime.now(UTC).astimezone()
+        if now < self.next_time:
+            return False
+        self.next_time = self._trigger.get_next_fire_time(now, now) or datetime.max.replace(tzinfo=UTC)
+        return True
 
 
 def make_trigger(project: Project, every: float | None = None, cron: str | None = None) -> Any:
-    """Build the trigger of the scheduler: what is given here, or what the project says.
+    """Build the trigger of looks: what is given here, or what the project says.
 
     Raises:
         ConfigError: the cron expression is none.
@@ -136,26 +154,3 @@ def make_trigger(project: Project, every: float | None = None, cron: str | None 
         return CronTrigger.from_crontab(cron)
     except ValueError as error:
         raise ConfigError(f"'{cron}' is no cron expression ({error})", "write five fields, as '*/10 * * * *'") from None
-
-
-@contextmanager
-def _scheduled(trigger: Any, act: Callable[[], object]) -> Iterator[Callable[[], str]]:
-    """Call `act` whenever it is time; yields what says when that will be next."""
-    import logging
-
-    from apscheduler.schedulers.background import BackgroundScheduler
-
-    # It warns of looks that came late; they are made up for anyway.
-    logging.getLogger("apscheduler").setLevel(logging.ERROR)
-    scheduler = BackgroundScheduler()
-    job = scheduler.add_job(act, trigger, coalesce=True, misfire_grace_time=None)
-    scheduler.start()
-
-    def next_time() -> str:
-        when: datetime | None = job.next_run_time
-        return when.strftime("%H:%M:%S") if when is not None else "no time"
-
-    try:
-        yield next_time
-    finally:
-        scheduler.shutdown(wait=False)

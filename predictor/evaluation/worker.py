@@ -10,7 +10,7 @@ import gc
 import logging
 import time
 import traceback
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
@@ -61,6 +61,38 @@ class Report:
     log: str = ""
     final: bool = False
     seconds: float | None = None
+
+
+Events = Generator[Report | str | None, None, None]
+"""What an executor yields: what happens to a pair, a line on what stands in the way, or None about every second."""
+
+
+@dataclass(frozen=True)
+class Gone:
+    """Why a worker is no longer there.
+
+    Attributes:
+        event: what that means for the pair in its hand: failed, lost, or too large.
+        reason: one line.
+        log: the tail of its log.
+    """
+
+    event: str
+    reason: str
+    log: str = ""
+
+    def reports(self, left: Iterable[PairKey], in_hand: PairKey | None) -> Iterator[Report]:
+        """Yield what becomes of the pairs that it left.
+
+        A failure is that of one pair, so that it ends: the one in its hand, or the first, as it most likely died before
+        it began. The others are lost.
+        """
+        keys = list(left)
+        blamed = in_hand or next(iter(keys), None)
+        for key in keys:
+            is_blamed = key == blamed
+            event = LOST if self.event == FAILED and not is_blamed else self.event
+            yield Report(event, key, self.reason, log=self.log if is_blamed else "")
 
 
 @dataclass(frozen=True)
@@ -118,21 +150,22 @@ def score_unit(
     unit: Unit,
     harness: Harness,
     store: Store,
-    tell: Callable[[Report], None],
     revoked: Callable[[], bool] = lambda: False,
     cache: Path | None = None,
     ahead: Unit | None = None,
-) -> None:
+) -> Iterator[Report]:
     """Score all pairs of a unit, one after the other; a pair that fails does not stop the next.
 
     Args:
         unit: the checkpoint and its pairs.
         harness: lm-eval.
         store: where the scores go.
-        tell: takes each report.
         revoked: asked before a pair is begun and before it is written: whether it was given to another worker.
         cache: local folder for checkpoints that are fetched.
         ahead: what this worker will most likely be given next: its weights are read while this unit is scored.
+
+    Yields:
+        what happens to each pair, as it happens.
 
     Raises:
         StoreError: the store cannot be written to; the pairs that are left were reported as lost.
@@ -144,9 +177,9 @@ def score_unit(
         if revoked():
             return
         if store.has(key.run, key.step, key.task, key.identity):
-            tell(Report(FINISHED, key))
+            yield Report(FINISHED, key)
             continue
-        tell(Report(STARTED, key))
+        yield Report(STARTED, key)
         began = time.monotonic()
         try:
             # Inside the loop: a checkpoint that cannot be loaded fails each of its pairs, with the reason.
@@ -161,10 +194,10 @@ def score_unit(
             # The weights are broken: the other pairs would only say so again.
             name = f"checkpoint {key.run} step {key.step} is broken"
             for broken in (pair, *pairs):
-                tell(Report(FAILED, broken.key, f"{name}: {error}", final=True))
+                yield Report(FAILED, broken.key, f"{name}: {error}", final=True)
         except StoreError as error:
-            tell(Report(LOST, key, str(error)))
-            _lose(pairs, tell, str(error))
+            for lost in (pair, *pairs):
+                yield Report(LOST, lost.key, str(error))
             raise
         except Exception as error:
             if is_out_of_memory(error):
@@ -172,15 +205,15 @@ def score_unit(
                 models.clear()
                 harness.forget_models()
                 _free_memory()
-                tell(Report(TOO_LARGE, key, "out of memory with one sequence at a time"))
+                yield Report(TOO_LARGE, key, "out of memory with one sequence at a time")
                 continue
             reason = str(error)
             if not isinstance(error, PredictorError):
                 _log.exception("%s step %s, %s", key.run, key.step, key.task)
                 reason = f"{type(error).__name__}: {error}"
-            tell(Report(FAILED, key, reason, log=redact(traceback.format_exc())[-_TAIL:]))
+            yield Report(FAILED, key, reason, log=redact(traceback.format_exc())[-_TAIL:])
         else:
-            tell(Report(FINISHED, key, seconds=time.monotonic() - began))
+            yield Report(FINISHED, key, seconds=time.monotonic() - began)
 
 
 def _load(unit: Unit, backend: str, harness: Harness, cache: Path | None) -> Any:
@@ -212,11 +245,6 @@ def _read_ahead(unit: Unit | None, harness: Harness, cache: Path | None) -> None
         harness.read_ahead(folder, backend_of(unit.pairs[0].entry, harness.scoring), tokenizer, **_asked(unit))
 
 
-def _lose(pairs: Iterator[Pair], tell: Callable[[Report], None], reason: str) -> None:
-    for pair in pairs:
-        tell(Report(LOST, pair.key, reason))
-
-
 def is_out_of_memory(error: BaseException | None) -> bool:
     """Tell whether an error, or one that it came from, says that memory is short."""
     while error is not None:
@@ -243,7 +271,8 @@ def _score_pair(
     pair: Pair, unit: Unit, model: Any, harness: Harness, store: Store, revoked: Callable[[], bool]
 ) -> None:
     loaded = harness.load_task(pair.entry)
-    if loaded.protocol.digest != pair.protocol:
+    protocol = loaded.protocol.of_version(pair.lm_eval)
+    if protocol.digest != pair.protocol:
         raise EvaluationError(
             f"the definition or the data of task {pair.entry.task} changed after it was planned",
             f"remove {store.path / 'tasks.parquet'} and run again",
@@ -264,7 +293,7 @@ def _score_pair(
     store.write(
         _placed(scores, {**place, **stamp}, [*COLUMNS, *MODEL_COLUMNS, *stamp]),
         _placed(items, {**place, **stamp}, [*place, *stamp, *items.columns]),
-        loaded.protocol.identity_parts(unit.digest, unit.checkpoint.trust_remote_code),
+        protocol.identity_parts(unit.digest, unit.checkpoint.trust_remote_code),
     )
     if drawn is not None:
         files.remove()

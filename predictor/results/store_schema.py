@@ -61,6 +61,8 @@ _MAY_LACK: dict[str, dict[str, pa.DataType]] = {
         "chance": _NUMBER,
         "n_items": _WHOLE,
         "settings": _TEXT,
+        "lm_eval": _TEXT,
+        "loaded_with": _TEXT,
     },
 }
 

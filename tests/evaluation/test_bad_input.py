@@ -126,7 +126,7 @@ def test_weights_of_a_wrong_type_or_shape_fail_their_checkpoint_alone(project_fi
 @pytest.mark.slow
 def test_memory_that_is_short_halves_the_batch_and_then_asks_for_a_larger_worker(project_file, checkpoints):
     from predictor.evaluation.harness import Harness
-    from predictor.evaluation.worker import TOO_LARGE, score_unit
+    from predictor.evaluation.worker import TOO_LARGE, Report, score_unit
     from predictor.results.store import Store
 
     project = load_project(project_file())
@@ -148,20 +148,17 @@ def test_memory_that_is_short_halves_the_batch_and_then_asks_for_a_larger_worker
     with Session(project) as session:
         session.choice = type(session.choice)(tasks=("tiny_facts",))
         unit = session.plan().units[0]
-        events, harness = [], Small(project.scoring)
-        score_unit(unit, harness, Store(project.store_path), lambda report: events.append(report.event))
+        harness, store = Small(project.scoring), Store(project.store_path)
+        events = [report.event for report in score_unit(unit, harness, store)]
         assert (sizes, events) == ([8, 4, 2], ["started", "finished"])
         unit = session.plan().units[0]
-        Small.room, events[:] = 0, []
-        score_unit(unit, harness, Store(project.store_path), lambda report: events.append(report.event))
-        assert events == ["started", TOO_LARGE]
+        Small.room = 0
+        assert [report.event for report in score_unit(unit, harness, store)] == ["started", TOO_LARGE]
         # Handed back, the pair waits for a worker twice as large.
         session.queue.largest = 2
         session.queue.add([unit])
-        from predictor.evaluation.worker import Report
-
         taken = session.queue.take()
-        session.queue.tell(Report(TOO_LARGE, taken.pairs[0].key, "out of memory"))
+        session.queue.record(Report(TOO_LARGE, taken.pairs[0].key, "out of memory"))
         assert session.queue.take().size == 2
 
 

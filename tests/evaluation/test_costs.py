@@ -15,7 +15,7 @@ PARAMS = {"small": 10, "middle": 40, "big": 100}
 
 def unit(run, tasks):
     checkpoint = Checkpoint("f", run, "ladder", PARAMS[run], None, 1, 1, None, Path("/ck"), None)
-    pairs = (Pair(PairKey(task, run, 1, task), SuiteTask(task, "acc", 0.25), "p") for task in tasks)
+    pairs = (Pair(PairKey(task, run, 1, task), SuiteTask(task, "acc", 0.25), "p", "0.4.9") for task in tasks)
     return Unit(checkpoint, "d", tuple(pairs))
 
 

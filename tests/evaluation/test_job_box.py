@@ -18,7 +18,7 @@ ENTRY = SuiteTask("facts", "acc", 0.25, items=(1, 2), data=(("test", Path("/data
 
 def unit(path):
     checkpoint = Checkpoint("f", "a", "ladder", 1000, None, 10, 100, None, path, None, gpus=2)
-    return Unit(checkpoint, "d" * 64, (Pair(KEY, ENTRY, "p" * 64),), "job1", size=2)
+    return Unit(checkpoint, "d" * 64, (Pair(KEY, ENTRY, "p" * 64, "0.4.9"),), "job1", size=2)
 
 
 @pytest.fixture(params=["folder", "object store"])
@@ -28,14 +28,14 @@ def store(request, tmp_path):
 
 @pytest.mark.parametrize("path", [Path("/ck/step_10"), UPath("memory://ck/step_10")], ids=str)
 def test_a_worker_reads_what_the_coordinator_wrote(store, path):
-    JobBox(store, "job1").put(unit(path))
+    JobBox(store, "job1").put([unit(path), unit(path / "other")], 120.0)
     (found,) = JobBox.all(store)
-    assert found.unit() == unit(path)
+    assert found.units() == [unit(path), unit(path / "other")]
 
 
 def test_reports_come_in_their_order_each_of_them_once(store):
     ours, theirs = JobBox(store, "job1"), JobBox(store, "job1")
-    ours.put(unit(Path("/ck")))
+    ours.put([unit(Path("/ck"))], 120.0)
     theirs.report(Report(STARTED, KEY))
     assert [report.event for report in ours.new_reports()] == [STARTED]
     theirs.report(Report(FAILED, KEY, "why", log="Traceback", final=True, seconds=1.5))
@@ -48,16 +48,16 @@ def test_reports_come_in_their_order_each_of_them_once(store):
 
 def test_a_worker_whose_pairs_were_given_away_knows_it_even_when_its_box_is_gone(store):
     ours, theirs = JobBox(store, "job1"), JobBox(store, "job1")
-    ours.put(unit(Path("/ck")))
+    ours.put([unit(Path("/ck"))], 120.0)
     assert not theirs.revoked
     ours.remove()
     assert theirs.revoked
-    assert theirs.unit() is None
+    assert theirs.units() == []
 
 
 def test_a_beat_changes_while_the_worker_lives(store):
     ours, theirs = JobBox(store, "job1"), JobBox(store, "job1")
-    ours.put(unit(Path("/ck")))
+    ours.put([unit(Path("/ck"))], 120.0)
     assert ours.beat() == ""
     with theirs.beating():
         pass

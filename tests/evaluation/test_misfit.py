@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from predictor.evaluation import evaluate
-from predictor.evaluation.coordinator import Choice
+from predictor.evaluation.plan import Choice
 from predictor.project import load_project
 from predictor.results.store import Store
 

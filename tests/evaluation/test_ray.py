@@ -36,5 +36,5 @@ def test_a_process_that_used_a_gpu_ends_with_its_task(ray, tmp_path, monkeypatch
     unit = Unit(Checkpoint("f", "a", "ladder", 1, None, 1, 1, None, Path(), None), "", (), job="job")
     for gpus, processes in ((1, 2), (0, 1)):
         cluster = on_ray.RayCluster(RayExecutor(kind="ray", gpus=gpus), workshop, on_cpu=False)
-        found = {ray.get(cluster.submit([unit])[0], timeout=60) for _ in range(2)}
+        found = {ray.get(cluster.submit([[unit]])[0], timeout=60) for _ in range(2)}
         assert len(found) == processes

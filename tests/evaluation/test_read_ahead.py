@@ -7,7 +7,8 @@ import pandas as pd
 import pytest
 
 from predictor.evaluation import evaluate
-from predictor.evaluation.coordinator import Choice, Session
+from predictor.evaluation.coordinator import Session
+from predictor.evaluation.plan import Choice
 from predictor.evaluation.scoring.weights import WeightReader
 from predictor.evaluation.worker import FAILED, FINISHED, score_unit
 from predictor.project import load_project
@@ -82,8 +83,7 @@ def units_of(project):
 
 def score(harness, store, unit, ahead=None):
     """Score a unit; what was said of it."""
-    said = []
-    score_unit(unit, harness, store, said.append, ahead=ahead)
+    said = score_unit(unit, harness, store, ahead=ahead)
     return [(report.event, report.reason) for report in said if report.event in (FINISHED, FAILED)]
 
 
@@ -228,9 +228,10 @@ def test_what_another_coordinator_takes_meanwhile_is_not_kept_in_memory(three, t
     with Session(project, None, Choice(tasks=(TASK,))) as session:
         first, *others = session.plan().units
         rest = [pair.key for unit in others for pair in unit.pairs]
-        session.queue.settled = lambda key, reason: session.ledger.leases.claim(rest, "another", "job", 60)
         session.queue.add([first, *others])
-        session.executor.run(session.queue)
+        for report in session.executor.run(session.queue):
+            if session.queue.record(report) is not None:
+                session.ledger.leases.claim(rest, "another", "job", 60)
         key = first.pairs[0].key
         assert set(session.store.done()) == {stem_of(key.run, key.step, key.task, key.identity)}
         assert not session.harness().drop_ahead()

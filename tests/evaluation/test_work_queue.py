@@ -2,7 +2,8 @@
 
 import pytest
 
-from predictor.evaluation.coordinator import Choice, Session
+from predictor.evaluation.coordinator import Session
+from predictor.evaluation.plan import Choice
 from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, Report, score_unit
 from predictor.project import load_project
 from predictor.results.layout import stem_of
@@ -22,28 +23,24 @@ def session(tmp_path):
 def test_a_checkpoint_that_is_written_anew_after_it_was_planned_is_not_scored_as_what_it_was(session, tmp_path):
     unit = session.queue.take()
     save_checkpoint(tmp_path / "ladder" / "step_10", seed=1)
-    reports = []
-    score_unit(unit, session.harness(), session.store, reports.append)
+    reports = list(score_unit(unit, session.harness(), session.store))
     assert reports[-1].event == FAILED
     assert "step_10 changed after it was planned" in reports[-1].reason
     (again,) = session.plan().units
     assert again.digest != unit.digest
-    score_unit(again, session.harness(), session.store, reports.append)
-    assert reports[-1].event == FINISHED
+    assert [report.event for report in score_unit(again, session.harness(), session.store)] == [STARTED, FINISHED]
     (place,) = session.store.done()
     assert place == stem_of("small", 10, "tiny_facts", again.pairs[0].key.identity)
 
 
 @pytest.mark.parametrize("event", [LOST, FAILED])
 def test_a_pair_is_done_when_its_worker_goes_before_it_can_say_so(session, event):
-    queue, settled = session.queue, []
-    queue.settled = lambda key, reason: settled.append((key, reason))
+    queue = session.queue
     unit = queue.take()
     key = unit.pairs[0].key
-    queue.tell(Report(STARTED, key))
-    score_unit(unit, session.harness(), session.store, lambda report: None)
-    queue.tell(Report(event, key, "the worker was killed"))
-    assert settled == [(key, None)]
+    assert queue.record(Report(STARTED, key)) is None
+    assert len(list(score_unit(unit, session.harness(), session.store))) == 2
+    assert queue.record(Report(event, key, "the worker was killed")) == (key, None)
     assert (queue.waiting, queue.in_hand) == (0, 0)
     assert session.ledger.states()[key.identity].state == DONE
 
@@ -51,8 +48,8 @@ def test_a_pair_is_done_when_its_worker_goes_before_it_can_say_so(session, event
 def test_a_pair_whose_worker_goes_waits_for_another_and_is_not_blamed(session):
     queue = session.queue
     key = queue.take().pairs[0].key
-    queue.tell(Report(STARTED, key))
-    queue.tell(Report(LOST, key, "the node has gone"))
+    queue.record(Report(STARTED, key))
+    assert queue.record(Report(LOST, key, "the node has gone")) is None
     state = session.ledger.states()[key.identity]
     assert (state.state, state.attempts) == (WAITING, 0)
     assert queue.take().pairs[0].key == key

@@ -7,7 +7,7 @@ from typing import Protocol
 
 from predictor.evaluation.harness import Harness
 from predictor.evaluation.work_queue import WorkQueue
-from predictor.evaluation.worker import Workshop
+from predictor.evaluation.worker import Events, Workshop
 from predictor.project import Project
 from predictor.scheduling import LocalExecutor, RayExecutor
 
@@ -24,8 +24,11 @@ class Executor(Protocol):
     def adopt(self, work: WorkQueue) -> list[str]:
         """Take over workers that outlived an earlier coordinator; the names of their jobs."""
 
-    def run(self, work: WorkQueue) -> None:
-        """Score until there is no work and nothing in hand; `work` is used from this thread alone, and ticked."""
+    def run(self, work: WorkQueue) -> Events:
+        """Score until there is no work and nothing in hand; what is yielded is recorded before the next is asked for.
+
+        Closing it ends the workers.
+        """
 
 
 def make_executor(project: Project, workshop: Workshop, harness: Callable[[], Harness], owner: str) -> Executor:

@@ -1,6 +1,6 @@
 """A job's folder in the store: what a worker on another machine is to do, and what it says of it.
 
-    work/<job>/unit.json       the checkpoint and its pairs, written by the coordinator
+    work/<job>/units.json      checkpoints with their pairs, and how often it shall beat; written by the coordinator
     work/<job>/handle          how the cluster calls the job, so that another coordinator can ask for it
     work/<job>/beat            changes as long as the worker lives
     work/<job>/000001.json     its reports, in order
@@ -15,9 +15,10 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import shutil
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ from predictor.results.store import Store
 from predictor.results.table_file import put_bytes
 
 WORK = "work"
+_UNITS = "units.json"
 _BEAT_SECONDS = 5.0
 _UNIT: TypeAdapter[Unit] = TypeAdapter(Unit)
 _REPORT: TypeAdapter[Report] = TypeAdapter(Report)
@@ -59,16 +61,21 @@ class JobBox:
 
     # -- the coordinator's side ---------------------------------------------------------------------------------------
 
-    def put(self, unit: Unit) -> None:
-        """Write down what is to be done.
+    def put(self, units: Sequence[Unit], lease_seconds: float) -> None:
+        """Write down what is to be done, and how long a worker may be silent.
 
         Raises:
             StoreError: it cannot be written.
         """
-        # The path apart, as text: one on an object store is of no type that is read back by itself.
-        path, bare = str(unit.checkpoint.path), replace(unit, checkpoint=replace(unit.checkpoint, path=Path()))
-        content = json.dumps({"path": path, "unit": _UNIT.dump_python(bare, mode="json")}).encode()
-        put_bytes(content, self.folder / "unit.json")
+        # The paths apart, as text: one on an object store is of no type that is read back by itself.
+        written = [
+            {
+                "path": str(unit.checkpoint.path),
+                "unit": _UNIT.dump_python(replace(unit, checkpoint=replace(unit.checkpoint, path=Path())), mode="json"),
+            }
+            for unit in units
+        ]
+        put_bytes(json.dumps({"lease_seconds": lease_seconds, "units": written}).encode(), self.folder / _UNITS)
 
     def put_handle(self, handle: str) -> None:
         """Write down how the cluster calls the job."""
@@ -114,19 +121,25 @@ class JobBox:
 
     # -- the worker's side --------------------------------------------------------------------------------------------
 
-    def unit(self) -> Unit | None:
-        """What is to be done; None where the box is gone."""
+    def units(self) -> list[Unit]:
+        """What is to be done, one checkpoint after the other; nothing where the box is gone."""
+        units = []
+        for written in self._order().get("units", []):
+            bare = _UNIT.validate_python(written["unit"])
+            units.append(replace(bare, checkpoint=replace(bare.checkpoint, path=place(written["path"]))))
+        return units
+
+    def _order(self) -> dict[str, Any]:
         try:
-            written = json.loads((self.folder / "unit.json").read_bytes())
+            order: dict[str, Any] = json.loads((self.folder / _UNITS).read_bytes())
         except OSError:
-            return None
-        bare = _UNIT.validate_python(written["unit"])
-        return replace(bare, checkpoint=replace(bare.checkpoint, path=place(written["path"])))
+            return {}
+        return order
 
     @property
     def revoked(self) -> bool:
         """Whether the pairs were given to another worker."""
-        return (self.folder / "revoked").is_file() or not (self.folder / "unit.json").is_file()
+        return (self.folder / "revoked").is_file() or not (self.folder / _UNITS).is_file()
 
     def report(self, report: Report) -> None:
         """Say something of a pair."""
@@ -135,13 +148,14 @@ class JobBox:
 
     def end(self) -> None:
         """Say that all is done."""
-        if (self.folder / "unit.json").is_file():
+        if (self.folder / _UNITS).is_file():
             _write(self.folder / "ended", b"")
 
     @contextlib.contextmanager
     def beating(self) -> Iterator[None]:
         """Show that the worker lives for as long as the context lasts."""
         over = threading.Event()
+        pause = min(_BEAT_SECONDS, self._order().get("lease_seconds", math.inf) / 4)
 
         def beat() -> None:
             number = 0
@@ -149,9 +163,9 @@ class JobBox:
                 number += 1
                 # A full disk, or a file server that is away: whoever waits for the beat will notice.
                 with contextlib.suppress(OSError, StoreError):
-                    if (self.folder / "unit.json").is_file():
+                    if (self.folder / _UNITS).is_file():
                         _write(self.folder / "beat", str(number).encode())
-                if over.wait(_BEAT_SECONDS):
+                if over.wait(pause):
                     return
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
@@ -171,13 +185,15 @@ def run_job(workshop: Workshop, job: str) -> None:
         job: the job's name.
     """
     box = JobBox(workshop.store, job)
-    unit = None if box.revoked else box.unit()
-    if unit is None:
+    units = [] if box.revoked else box.units()
+    if not units:
         return
     workshop.take_process()
     with box.beating():
-        harness = _harness(workshop)
-        score_unit(unit, harness, Store(workshop.store), box.report, lambda: box.revoked, workshop.cache)
+        harness, store = _harness(workshop), Store(workshop.store)
+        for unit, ahead in zip(units, [*units[1:], None], strict=True):
+            for report in score_unit(unit, harness, store, lambda: box.revoked, workshop.cache, ahead):
+                box.report(report)
         box.end()
 
 

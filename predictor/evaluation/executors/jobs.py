@@ -1,9 +1,9 @@
-"""Workers on a cluster: jobs that are submitted, listened to through their boxes in the store, and mourned."""
+"""Workers on a cluster: jobs that are submitted, and listened to through their boxes in the store until they end."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -11,10 +11,9 @@ from predictor.errors import EvaluationError
 from predictor.evaluation.executors.job_box import JobBox
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.work_queue import WorkQueue
-from predictor.evaluation.worker import FAILED, LOST, STARTED, TOO_LARGE, Report, Workshop
+from predictor.evaluation.worker import LOST, STARTED, Events, Gone, Report, Workshop
 from predictor.results.ledger import PairKey
 
-_LARGEST = 8
 _PAUSE = 5.0
 """Seconds between two attempts to submit jobs that the cluster did not take."""
 _PATIENCE = 600.0
@@ -26,21 +25,6 @@ LAST_WORD = 30.0
 SILENT_END = "the worker ended without a word; does its node see the store under the same path?"
 
 
-@dataclass(frozen=True)
-class Gone:
-    """Why a job is no longer there.
-
-    Attributes:
-        event: what that means for the pair in its hand: failed, lost, or too large.
-        reason: one line.
-        log: the tail of its log.
-    """
-
-    event: str
-    reason: str
-    log: str = ""
-
-
 class BusyError(EvaluationError):
     """A cluster does not answer, and may well do so later."""
 
@@ -49,18 +33,17 @@ class Cluster(Protocol):
     """Runs jobs somewhere: `run_job` with the job's name, in a process of its own."""
 
     poll_seconds: float
+    array: int
+    """How many jobs may be submitted at once where none is there, to wait in the cluster's own queue."""
 
     def slots(self) -> int:
-        """How many jobs may be there at the same time."""
-
-    def most(self) -> int:
-        """How many jobs may be handed over at once where none is there, to wait in the cluster's own queue."""
+        """How many jobs may run at the same time."""
 
     def delays(self) -> list[str]:
-        """Say why jobs wait, where that may not pass by itself."""
+        """Name the reasons for which jobs wait, where they may not pass by themselves."""
 
-    def submit(self, units: Sequence[Unit]) -> list[Any]:
-        """Submit a job for each unit, named `unit.job`; a handle for each.
+    def submit(self, packs: Sequence[Sequence[Unit]]) -> list[Any]:
+        """Submit a job for each pack of units, which share their size and the name `unit.job`; a handle for each.
 
         Raises:
             BusyError: the cluster does not answer now; none was submitted.
@@ -83,9 +66,8 @@ class Cluster(Protocol):
 @dataclass
 class _Job:
     box: JobBox
-    unit: Unit
     handle: Any
-    open: dict[str, PairKey]
+    open: list[PairKey]
     in_hand: PairKey | None = None
     beat: str = ""
     heard_at: float = field(default_factory=time.monotonic)
@@ -106,7 +88,7 @@ class Jobs:
     cluster: Cluster
     owner: str
     lease_seconds: float
-    largest = _LARGEST
+    largest = 8
     _jobs: dict[str, _Job] = field(default_factory=dict)
     _busy_since: float | None = None
     _submits_at: float = 0.0
@@ -114,75 +96,62 @@ class Jobs:
 
     def adopt(self, work: WorkQueue) -> list[str]:
         """Take over the jobs that an earlier coordinator left, if nobody else holds them."""
-        adopted, theirs = [], []
+        alive = list(self._jobs)
         for box in JobBox.all(self.workshop.store):
             if box.job in self._jobs:
-                theirs.append(box.job)
                 continue
-            unit = box.unit()
-            pairs = work.ledger.leases.adopt(box.job, self.owner, self.lease_seconds, exclusive=not work.ledger.shared)
-            if unit is None or not pairs:
-                if unit is not None and work.ledger.leases.holds(box.job):
-                    theirs.append(box.job)
-                else:
-                    box.revoke()
-                    box.remove()
+            units, leases = box.units(), work.ledger.leases
+            pairs = leases.adopt(box.job, self.owner, self.lease_seconds, exclusive=not work.ledger.shared)
+            if units and pairs:
+                self._jobs[box.job] = _Job(box, self.cluster.find(box.handle()), pairs)
+                for unit in units:
+                    work.hold(unit, only={pair.identity for pair in pairs})
+            elif not units or not leases.holds(box.job):
+                box.remove()
                 continue
-            job = _Job(box, unit, self.cluster.find(box.handle()), {pair.identity: pair for pair in pairs})
-            self._jobs[box.job] = job
-            work.hold(unit, only={pair.identity for pair in pairs})
-            adopted.append(box.job)
-        return adopted + theirs
+            alive.append(box.job)
+        return alive
 
-    def run(self, work: WorkQueue) -> None:
+    def run(self, work: WorkQueue) -> Events:
         """Keep as many jobs as may be there at once, until there is no work and none is left."""
         try:
             while True:
-                self._submit(work)
+                yield from self._submit(work)
                 if not self._jobs and not work.waiting:
                     return
                 for job in list(self._jobs.values()):
-                    self._listen(job, work)
+                    yield from self._listen(job)
                 for line in self.cluster.delays():
-                    self._say_once(line, work)
-                work.tick()
+                    yield from self._once(line)
+                yield None
                 time.sleep(self.cluster.poll_seconds)
         except BaseException:
             self._end_all()
             raise
 
-    def _submit(self, work: WorkQueue) -> None:
+    def _submit(self, work: WorkQueue) -> Iterator[str]:
         if time.monotonic() < self._submits_at:
             return
-        units: list[Unit] = []
-        slots = self.cluster.slots()
-        # A pass is handed over as a whole: one array of Slurm. What may be overtaken by newer checkpoints is not.
-        most = slots - len(self._jobs) if self._jobs or work.may_be_overtaken else max(slots, self.cluster.most())
-        while len(units) < most:
-            unit = work.take(max(0, slots - len(self._jobs) - len(units)))
-            if unit is None:
-                break
-            units.append(unit)
-        if not units:
+        packs = work.packs(self.cluster.slots(), len(self._jobs), self.cluster.array)
+        if not packs:
             return
-        boxes = [JobBox(self.workshop.store, unit.job) for unit in units]
-        for box, unit in zip(boxes, units, strict=True):
-            box.put(unit)
+        boxes = [JobBox(self.workshop.store, pack[0].job) for pack in packs]
+        for box, pack in zip(boxes, packs, strict=True):
+            box.put(pack, self.lease_seconds)
         try:
-            handles = self.cluster.submit(units)
+            handles = self.cluster.submit(packs)
         except EvaluationError as error:
-            for box in boxes:
+            for box, pack in zip(reversed(boxes), reversed(packs), strict=True):
                 box.remove()
-            for unit in reversed(units):
-                work.give_back(unit)
-            self._put_off(error, work)
+                work.give_back(pack)
+            yield self._put_off(error)
             return
         self._busy_since = None
-        for box, unit, handle in zip(boxes, units, handles, strict=True):
+        for box, pack, handle in zip(boxes, packs, handles, strict=True):
             box.put_handle(self.cluster.name_of(handle))
-            self._jobs[unit.job] = _Job(box, unit, handle, {pair.key.identity: pair.key for pair in unit.pairs})
+            self._jobs[box.job] = _Job(box, handle, [pair.key for unit in pack for pair in unit.pairs])
 
-    def _put_off(self, error: EvaluationError, work: WorkQueue) -> None:
+    def _put_off(self, error: EvaluationError) -> str:
         """Submit again later, if that may help: jobs that run are not to end because another one was not taken.
 
         Raises:
@@ -191,67 +160,58 @@ class Jobs:
         now = time.monotonic()
         if isinstance(error, BusyError):
             self._busy_since = self._busy_since or now
-            may_pass = now - self._busy_since < _PATIENCE
-        else:
-            may_pass = False
+        may_pass = isinstance(error, BusyError) and now - (self._busy_since or now) < _PATIENCE
         if not may_pass and not self._jobs:
             raise error
-        work.say(f"{error.message}; tried again in {_PAUSE:.0f} s")
         self._submits_at = now + _PAUSE
+        return f"{error.message}; tried again in {_PAUSE:.0f} s"
 
-    def _listen(self, job: _Job, work: WorkQueue) -> None:
-        # Asked before the reports are read: what a job says in its last moment is heard before it is mourned.
+    def _listen(self, job: _Job) -> Iterator[Report | str]:
+        # Asked before the reports are read: what a job says in its last moment is heard before it is closed.
         gone = self.cluster.gone(job.handle) if job.handle is not None else None
         ended = job.box.ended
-        self._hear(job, work)
+        yield from self._hear(job)
         if ended or not job.open:
-            self._close(job, work, Gone(LOST, "its worker ended without a word on it"))
-        elif gone is not None:
-            self._close(job, work, gone)
-        else:
-            beat = job.box.beat()
-            if beat != job.beat or (job.handle is not None and not beat):
-                # A job that waits for its turn has no beat; that it waits is known from the cluster.
-                job.beat, job.heard_at = beat, time.monotonic()
-            elif time.monotonic() - job.heard_at > self.lease_seconds:
-                job.box.revoke()
-                if job.handle is not None:
-                    self.cluster.cancel([job.handle])
-                self._close(job, work, Gone(LOST, f"its worker was not heard of for {self.lease_seconds:.0f} s"))
+            gone = Gone(LOST, "its worker ended without a word on it")
+        elif gone is None and self._is_silent(job):
+            gone = Gone(LOST, f"its worker was not heard of for {self.lease_seconds:.0f} s")
+            job.box.revoke()
+            if job.handle is not None:
+                self.cluster.cancel([job.handle])
+        if gone is not None:
+            yield from self._close(job, gone)
 
-    def _hear(self, job: _Job, work: WorkQueue) -> None:
+    def _hear(self, job: _Job) -> Iterator[Report]:
         for report in job.box.new_reports():
-            if report.key.identity not in job.open:
+            if report.key not in job.open:
                 continue
             if report.event == STARTED:
                 job.in_hand = report.key
             else:
-                del job.open[report.key.identity]
+                job.open.remove(report.key)
                 job.in_hand = None
-            work.tell(report)
+            yield report
 
-    def _say_once(self, line: str, work: WorkQueue) -> None:
+    def _is_silent(self, job: _Job) -> bool:
+        beat = job.box.beat()
+        if beat != job.beat or (job.handle is not None and not beat):
+            # A job that waits for its turn has no beat; that it waits is known from the cluster.
+            job.beat, job.heard_at = beat, time.monotonic()
+        return time.monotonic() - job.heard_at > self.lease_seconds
+
+    def _once(self, line: str) -> Iterator[str]:
         """Say what stands in the way; the same again only after some minutes."""
         now = time.monotonic()
         if now - self._said.get(line, -_SILENCE) >= _SILENCE:
             self._said[line] = now
-            work.say(line)
+            yield line
 
-    def _close(self, job: _Job, work: WorkQueue, gone: Gone) -> None:
-        """Tell the fate of what a job left open, and forget it."""
+    def _close(self, job: _Job, gone: Gone) -> Iterator[Report | str]:
+        """Report what becomes of the pairs that a job left open, and forget it."""
         if job.open:
-            self._say_once(f"job {self.cluster.name_of(job.handle) or job.box.job}: {gone.reason}", work)
-        for key in list(job.open.values()):
-            if key == job.in_hand or (job.in_hand is None and gone.event == FAILED):
-                # Before its first pair it most likely died as it began: the first pair is failed, so that this ends.
-                job.in_hand = key
-                work.tell(Report(gone.event, key, gone.reason, log=gone.log))
-                if gone.event == FAILED:
-                    gone = Gone(LOST, gone.reason)
-                    job.in_hand = None
-            else:
-                work.tell(Report(TOO_LARGE if gone.event == TOO_LARGE else LOST, key, gone.reason))
-        job.box.revoke()
+            name = self.cluster.name_of(job.handle) if job.handle is not None else ""
+            yield from self._once(f"job {name or job.box.job}: {gone.reason}")
+        yield from gone.reports(job.open, job.in_hand)
         job.box.remove()
         del self._jobs[job.box.job]
 

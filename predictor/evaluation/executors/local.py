@@ -11,7 +11,7 @@ import signal
 import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection, wait
@@ -20,10 +20,11 @@ from typing import Any, BinaryIO
 
 from predictor.errors import StoreError
 from predictor.evaluation.harness import Harness
-from predictor.evaluation.plan import Pair, Unit
+from predictor.evaluation.plan import Unit
 from predictor.evaluation.work_queue import WorkQueue
-from predictor.evaluation.worker import FAILED, FINISHED, LOST, STARTED, Report, Workshop, score_unit
+from predictor.evaluation.worker import FAILED, LOST, STARTED, Events, Gone, Report, Workshop, score_unit
 from predictor.results.files import open_lock
+from predictor.results.ledger import PairKey
 from predictor.results.store import Store
 
 WORKERS_LOCK = "workers.lock"
@@ -57,20 +58,14 @@ class InProcess:
         """No worker of this kind outlives its coordinator."""
         return []
 
-    def run(self, work: WorkQueue) -> None:
+    def run(self, work: WorkQueue) -> Events:
         """Score one unit after the other."""
         store = Store(self.workshop.store)
-
-        def tell(report: Report) -> None:
-            work.tell(report)
-            if report.event != STARTED:
-                work.tick()
-
         harness: Harness | None = None
         try:
             while (unit := work.take()) is not None:
                 harness = harness or self.harness()
-                score_unit(unit, harness, store, tell, cache=self.workshop.cache, ahead=work.ahead())
+                yield from score_unit(unit, harness, store, cache=self.workshop.cache, ahead=work.ahead())
         finally:
             # What was interrupted, or scored by another coordinator meanwhile: the process need not end only when it is
             # read, nor keep it.
@@ -84,10 +79,10 @@ class _Worker:
     channel: Connection
     gpus: tuple[str, ...]
     number: int
-    unit: Unit | None = None
-    beat: Any = None
-    settled: int = 0
-    in_hand: Pair | None = None
+    beat: Any
+    began: bool = False
+    left: list[PairKey] = field(default_factory=list)
+    in_hand: PairKey | None = None
     last_beat: float = 0.0
     frozen: bool = False
     heard_at: float = field(default_factory=time.monotonic)
@@ -121,7 +116,7 @@ class Processes:
         """No worker of this kind outlives its coordinator."""
         return []
 
-    def run(self, work: WorkQueue) -> None:
+    def run(self, work: WorkQueue) -> Events:
         """Score the units, several at a time."""
         team: dict[Connection, _Worker] = {}
         free = list(self.gpus)
@@ -131,25 +126,26 @@ class Processes:
             while True:
                 while len(team) < self.workers:
                     next_unit = next_unit or work.take(self.workers - len(team))
-                    if next_unit is None or not self._fits(next_unit, free, team):
+                    if next_unit is None or (self._needs(next_unit) > len(free) and team):
                         break
                     worker = self._hire([free.pop(0) for _ in range(min(self._needs(next_unit), len(free)))])
                     team[worker.channel] = worker
-                    self._give(worker, next_unit, work, self.workers - len(team))
+                    yield from self._give(worker, next_unit, work, self.workers - len(team))
                     next_unit = None
                 if not team:
                     return
                 for channel in wait(list(team), timeout=_TICK):
                     assert isinstance(channel, Connection)
                     worker = team[channel]
-                    if not self._hear(worker, work, next_unit):
+                    stays = yield from self._hear(worker, work, next_unit)
+                    if not stays:
                         del team[channel]
                         work.dismiss(worker.number)
                         worker.process.join()
                         free += worker.gpus
-                self._end_frozen(list(team.values()), time.monotonic() - ticked_at, work)
+                yield from self._end_frozen(list(team.values()), time.monotonic() - ticked_at)
                 ticked_at = time.monotonic()
-                work.tick()
+                yield None
         finally:
             for worker in team.values():
                 worker.process.terminate()
@@ -159,7 +155,7 @@ class Processes:
                 worker.process.kill()
                 worker.process.join()
 
-    def _end_frozen(self, workers: Sequence[_Worker], since_tick: float, work: WorkQueue) -> None:
+    def _end_frozen(self, workers: Sequence[_Worker], since_tick: float) -> Iterator[str]:
         """Kill workers that do nothing any more, as stopped ones or those that hang in a driver."""
         now = time.monotonic()
         for worker in workers:
@@ -168,15 +164,12 @@ class Processes:
                 worker.last_beat, worker.heard_at = worker.beat.value, now
             elif now - worker.heard_at > self.lease_seconds and not worker.frozen:
                 worker.frozen = True
-                work.say(f"worker {worker.number} was not heard of for {self.lease_seconds:.0f} s: it is killed")
+                yield f"worker {worker.number} was not heard of for {self.lease_seconds:.0f} s: it is killed"
                 worker.process.kill()
 
     def _needs(self, unit: Unit) -> int:
-        return min(unit.checkpoint.gpus * unit.size, len(self.gpus)) if self.gpus else 0
-
-    def _fits(self, unit: Unit, free: Sequence[str], team: dict[Connection, _Worker]) -> bool:
         # More processes than GPUs share them only where a worker of one GPU is asked for.
-        return self._needs(unit) <= len(free) or not team
+        return min(unit.checkpoint.gpus * unit.size, len(self.gpus)) if self.gpus else 0
 
     def _hire(self, gpus: Sequence[str]) -> _Worker:
         # spawn: a forked torch can hang, and forked workers would share the ledger's connection.
@@ -188,71 +181,62 @@ class Processes:
         process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         theirs.close()
-        return _Worker(process, ours, tuple(gpus), process.pid or 0, beat=beat)
+        return _Worker(process, ours, tuple(gpus), process.pid or 0, beat)
 
-    def _give(self, worker: _Worker, unit: Unit | None, work: WorkQueue, idle: int = 0) -> bool:
-        worker.unit, worker.settled, worker.in_hand = unit, 0, None
+    def _give(
+        self, worker: _Worker, unit: Unit | None, work: WorkQueue, idle: int = 0
+    ) -> Generator[Report, None, bool]:
+        """Send a worker its next unit, or None, upon which it ends; whether it stays."""
+        worker.left = [pair.key for pair in unit.pairs] if unit is not None else []
+        worker.in_hand, worker.began = None, False
         try:
             worker.channel.send((unit, work.ahead(worker.number, idle)) if unit is not None else None)
-        except (BrokenPipeError, OSError):
-            for pair in unit.pairs if unit is not None else ():
-                work.tell(Report(LOST, pair.key, "the worker had gone"))
-            worker.unit = None
+        except OSError:
+            yield from Gone(LOST, "the worker had gone").reports(worker.left, None)
+            worker.left = []
             return False
         return unit is not None
 
-    def _hear(self, worker: _Worker, work: WorkQueue, waiting: Unit | None) -> bool:
-        """Take one message of a worker; False if the worker has gone."""
+    def _hear(self, worker: _Worker, work: WorkQueue, waiting: Unit | None) -> Generator[Report, None, bool]:
+        """Take one message of a worker; whether it stays.
+
+        Raises:
+            StoreError: the worker could not write to the store.
+        """
         try:
             message = worker.channel.recv()
         except (EOFError, OSError):
             worker.process.join()
-            self._mourn(worker, work)
+            yield from self._end_of(worker).reports(worker.left, worker.in_hand)
             return False
         if message is None:
             # While a unit waits for more GPUs, workers that are done make room for it.
             unit = work.take(worker=worker.number) if waiting is None else None
             if unit is not None and self._needs(unit) != len(worker.gpus):
-                work.give_back(unit)
+                work.give_back([unit])
                 unit = None
-            return self._give(worker, unit, work)
+            return (yield from self._give(worker, unit, work))
         if isinstance(message, StoreError):
             raise message
-        work.tell(message)
-        assert worker.unit is not None
-        if message.event == STARTED:
-            worker.in_hand = next(pair for pair in worker.unit.pairs if pair.key == message.key)
-        else:
-            worker.settled, worker.in_hand = worker.settled + 1, None
+        worker.in_hand, worker.began = (message.key if message.event == STARTED else None), True
+        if message.event != STARTED:
+            worker.left.remove(message.key)
+        yield message
         return True
 
-    def _mourn(self, worker: _Worker, work: WorkQueue) -> None:
-        if worker.unit is None:
-            return
+    def _end_of(self, worker: _Worker) -> Gone:
+        """Return why a worker that ended has gone."""
         code = worker.process.exitcode
         cause = f"was killed by signal {-code}" if code is not None and code < 0 else f"exited with code {code}"
-        rest = worker.unit.pairs[worker.settled :]
         if worker.frozen:
             # Through no fault of its pair, as far as is known: it counts as lost, and such losses are counted.
-            reason = f"worker {worker.number} was not heard of for {self.lease_seconds:.0f} s"
-            for pair in rest:
-                work.tell(Report(LOST, pair.key, reason))
-            return
+            return Gone(LOST, f"worker {worker.number} was not heard of for {self.lease_seconds:.0f} s")
         if worker.in_hand is not None:
-            store = Store(self.workshop.store)
-            key = worker.in_hand.key
-            if store.has(key.run, key.step, key.task, key.identity):
-                work.tell(Report(FINISHED, key))
-            else:
-                work.tell(Report(FAILED, key, f"the worker {cause}; is memory short?", log=self.workshop.log_tail()))
-            rest = rest[1:]
-        elif worker.settled == 0 and rest:
-            # It died before its first pair, most likely while it was imported: fail one pair, so that this ends.
-            reason = f"the worker {cause} before it began"
-            work.tell(Report(FAILED, rest[0].key, reason, log=self.workshop.log_tail()))
-            rest = rest[1:]
-        for pair in rest:
-            work.tell(Report(LOST, pair.key, f"the worker {cause}"))
+            return Gone(FAILED, f"the worker {cause}; is memory short?", self.workshop.log_tail())
+        if not worker.began:
+            # Most likely while it was imported.
+            return Gone(FAILED, f"the worker {cause} before it began", self.workshop.log_tail())
+        return Gone(LOST, f"the worker {cause}")
 
 
 def _work(channel: Connection, workshop: Workshop, threads: int, gpus: tuple[str, ...], beat: Any) -> None:
@@ -275,7 +259,8 @@ def _work(channel: Connection, workshop: Workshop, threads: int, gpus: tuple[str
                 return
             unit, ahead = given
             try:
-                score_unit(unit, harness, store, channel.send, cache=workshop.cache, ahead=ahead)
+                for report in score_unit(unit, harness, store, cache=workshop.cache, ahead=ahead):
+                    channel.send(report)
             except StoreError as error:
                 channel.send(error)
                 return

@@ -14,9 +14,9 @@ from typing import Any
 from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END
 from predictor.evaluation.plan import Unit
-from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop
+from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Gone, Workshop
 from predictor.redaction import redact
 from predictor.scheduling import RayExecutor
 
@@ -34,6 +34,8 @@ class RayCluster:
     """
 
     poll_seconds = 0.5
+    array = 0
+    """Tasks that wait stay with the coordinator, where they can still be split."""
 
     def __init__(self, settings: RayExecutor, workshop: Workshop, on_cpu: bool) -> None:
         # Ray looks for telemetry and warns of future changes; neither is wanted on a compute node.
@@ -76,25 +78,21 @@ class RayCluster:
         fits = [int(room.get(name, 0) // amount) for name, amount in needs.items() if amount]
         return max(1, min(fits, default=1))
 
-    def most(self) -> int:
-        """How many may be there at once; Ray's tasks wait in the queue of the coordinator, where they can be split."""
-        return self.slots()
-
     def delays(self) -> list[str]:
         """Nothing is known of why tasks wait."""
         return []
 
-    def submit(self, units: Sequence[Unit]) -> list[Any]:
-        """Start a task for each unit."""
+    def submit(self, packs: Sequence[Sequence[Unit]]) -> list[Any]:
+        """Start a task for each pack."""
         room = self._ray.cluster_resources().get("GPU", 0)
-        for unit in units:
-            if self._gpus_of(unit) > room:
+        for first, *_ in packs:
+            if self._gpus_of(first) > room:
                 raise EvaluationError(
-                    f"a worker for {unit.checkpoint.run} needs {self._gpus_of(unit):g} GPUs, the Ray cluster has "
+                    f"a worker for {first.checkpoint.run} needs {self._gpus_of(first):g} GPUs, the Ray cluster has "
                     f"{room:g}",
                     "add nodes, or set executor.gpus",
                 )
-        return [self._submit(unit) for unit in units]
+        return [self._submit(first) for first, *_ in packs]
 
     def _gpus_of(self, unit: Unit) -> float:
         return self._gpus * unit.checkpoint.gpus * unit.size

@@ -14,9 +14,9 @@ from typing import Any
 from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError, Gone
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError
 from predictor.evaluation.plan import Unit
-from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Workshop, tail_of
+from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Gone, Workshop, tail_of
 from predictor.redaction import redact
 from predictor.scheduling import SlurmExecutor
 
@@ -24,8 +24,6 @@ from predictor.scheduling import SlurmExecutor
 _TAKEN_AWAY = ("PREEMPTED", "NODE_FAIL", "BOOT_FAIL", "CANCELLED", "REVOKED", "DEADLINE", "REQUEUED", "STOPPED")
 # Submitted and never run: Slurm holds such a job until somebody releases it, as after a node failed or a launch did.
 _HELD = "HELD"
-_ARRAY = 1000
-"""Tasks of an array at most: what Slurm allows unless MaxArraySize says otherwise."""
 _HOLDS = ("launch failed", "held", "jobhold")
 _STUCK = ("partition", "badconstraints", "invalid", "notavail", "limit", "accountnotallowed", "reservation")
 """Words of reasons for which jobs wait that may well not pass by themselves; Priority and Resources do."""
@@ -56,6 +54,8 @@ class SlurmCluster:
     """
 
     poll_seconds = 1.0
+    array = 1000
+    """Tasks of an array at most: what Slurm allows unless MaxArraySize is set."""
 
     def __init__(self, settings: SlurmExecutor, workshop: Workshop, on_cpu: bool) -> None:
         try:
@@ -82,21 +82,17 @@ class SlurmCluster:
         """What was asked for: Slurm keeps the queue."""
         return self._settings.workers
 
-    def most(self) -> int:
-        """How many may be submitted at once: an array's limit keeps them from running all together."""
-        return _ARRAY
-
-    def submit(self, units: Sequence[Unit]) -> list[Any]:
-        """Submit one array for the units of each size."""
+    def submit(self, packs: Sequence[Sequence[Unit]]) -> list[Any]:
+        """Submit one array for the packs of each size; an array's limit keeps them from running all together."""
         handles: dict[str, Any] = {}
-        by_size: dict[tuple[int, int], list[Unit]] = defaultdict(list)
-        for unit in units:
-            by_size[unit.checkpoint.gpus, unit.size].append(unit)
-        for (gpus, size), alike in by_size.items():
+        by_size: dict[tuple[int, int], list[str]] = defaultdict(list)
+        for first, *_ in packs:
+            by_size[first.checkpoint.gpus, first.size].append(first.job)
+        for (gpus, size), names in by_size.items():
             executor = self._submitit.SlurmExecutor(folder=self._folder, python=self._settings.python)
             executor.update_parameters(**self._parameters(gpus, size))
             try:
-                jobs = executor.map_array(run_job, [self._workshop] * len(alike), [unit.job for unit in alike])
+                jobs = executor.map_array(run_job, [self._workshop] * len(names), names)
             except (self._submitit.core.utils.FailedJobError, subprocess.CalledProcessError) as error:
                 said = getattr(error, "stderr", "") or str(error)
                 lines = [line for line in str(said).strip().splitlines() if line.strip()]
@@ -108,8 +104,8 @@ class SlurmCluster:
                 raise EvaluationError(
                     f"Slurm refuses the jobs ({cause})", "check partition, account, time and the sizes under executor"
                 ) from None
-            handles |= {unit.job: job for unit, job in zip(alike, jobs, strict=True)}
-        return [handles[unit.job] for unit in units]
+            handles |= dict(zip(names, jobs, strict=True))
+        return [handles[first.job] for first, *_ in packs]
 
     def _parameters(self, gpus: int, size: int) -> dict[str, Any]:
         settings = self._settings
