@@ -11,8 +11,7 @@ from pathlib import Path
 import pyarrow as pa
 
 from predictor.places import is_local
-from predictor.results.damage import move_aside_if_damaged
-from predictor.results.layout import COMPACT
+from predictor.results.layout import COMPACT, move_aside_if_damaged
 from predictor.results.table_file import IMPORTED, is_whole, read_identities
 
 _TICK_NS = 5_000_000_000

@@ -1,4 +1,4 @@
-"""Where each file of a store lies, and how runs and tasks are named there."""
+"""Where each file of a store lies, how runs and tasks are named there, and where a damaged file goes."""
 
 from __future__ import annotations
 
@@ -7,7 +7,8 @@ import hashlib
 import re
 from pathlib import Path
 
-from predictor.results.table_file import IMPORTED
+from predictor.errors import StoreError
+from predictor.results.table_file import IMPORTED, PERMISSION
 
 COMPACT = "compact.parquet"
 """A run's scores that were merged."""
@@ -42,6 +43,43 @@ def file_name(name: str) -> str:
         return f"loss-{fit}" if loss else fit
     shown = _OTHER.sub("-", name)[:_SHOWN].lstrip(".")
     return f"{shown}~{hashlib.sha256(name.encode(errors='surrogatepass')).hexdigest()[:12]}"
+
+
+def move_aside(root: Path, path: Path) -> bool:
+    """Move a damaged file of the store at `root` to `damaged/`, where it stands for nothing.
+
+    Returns:
+        False where that is not allowed.
+    """
+    target = root / DAMAGED / path.relative_to(root)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        path.rename(target)
+    except OSError:
+        return False
+    return True
+
+
+def move_aside_if_damaged(root: Path, path: Path, error: Exception) -> bool:
+    """Set a file aside that could not be read because it is damaged; False where it went meanwhile.
+
+    Args:
+        root: the store's folder.
+        path: the file.
+        error: what reading it raised.
+
+    Raises:
+        StoreError: its content is not to blame: it may not be read, or the disk does not give it.
+    """
+    if isinstance(error, PermissionError):
+        raise StoreError(f"{path} may not be read", PERMISSION) from None
+    if isinstance(error, FileNotFoundError):
+        # Merged into another file, or set aside by another reader.
+        return False
+    if getattr(error, "errno", None) is not None:
+        raise StoreError(f"{path} cannot be read ({error})", "check the disk or the file server") from None
+    move_aside(root, path)
+    return True
 
 
 _LOSS = "loss:"

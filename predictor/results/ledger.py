@@ -175,15 +175,14 @@ class Ledger:
             the number of pairs that were failed.
         """
         wanted = list(identities)
+        fresh = {"state": WAITING, "changed_at": stamp(), **UNTRIED, **NO_LEASE}
 
         def write(connection: sql.Connection) -> int:
             count = 0
             for identity in wanted:
                 chosen = (PAIRS.c.identity == identity) & (PAIRS.c.state == FAILED)
-                row = connection.execute(sql.select(PAIRS).where(chosen)).first()
+                row = connection.execute(sql.update(PAIRS).where(chosen).values(**fresh).returning(PAIRS)).first()
                 if row is not None:
-                    fresh = {"state": WAITING, "changed_at": stamp(), **UNTRIED, **NO_LEASE}
-                    connection.execute(sql.update(PAIRS).where(chosen).values(**fresh))
                     event = {"at": stamp(), "event": "retried", **place_of(PairKey.of(row))}
                     connection.execute(EVENTS.insert().values(**event))
                     count += 1

@@ -30,10 +30,9 @@ import pyarrow as pa
 from predictor.errors import StoreError
 from predictor.places import is_local
 from predictor.redaction import redact
-from predictor.results.damage import move_aside_if_damaged
 from predictor.results.done_pairs import DonePairs
 from predictor.results.files import locked
-from predictor.results.layout import COMPACT, file_name, pair_path
+from predictor.results.layout import COMPACT, file_name, move_aside_if_damaged, pair_path
 from predictor.results.sample_files import SampleFiles
 from predictor.results.store_schema import ForeignFileError, conform
 from predictor.results.table_file import (

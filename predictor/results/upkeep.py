@@ -11,8 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from predictor.results.damage import move_aside, move_aside_if_damaged
-from predictor.results.layout import COMPACT
+from predictor.results.layout import COMPACT, move_aside, move_aside_if_damaged
 from predictor.results.store import Store
 from predictor.results.store_schema import ForeignFileError, conform
 from predictor.results.table_file import (

@@ -16,8 +16,7 @@ import pyarrow.parquet as pq
 from predictor.errors import PredictorError, StoreError
 from predictor.results import Results, read_results
 from predictor.results.counted import counted
-from predictor.results.damage import move_aside_if_damaged
-from predictor.results.layout import COMPACT
+from predictor.results.layout import COMPACT, move_aside_if_damaged
 from predictor.results.names import add_group_means, rename, spellings
 from predictor.results.readers import hash_inputs, results_of_rows
 from predictor.results.schema import COLUMNS, validate

@@ -28,12 +28,12 @@ def free_port() -> int:
         return int(listener.getsockname()[1])
 
 
-def wait_for(what: str, ready, seconds: float = 180.0) -> None:
+def wait_for(what: str, ready, seconds: float = 180.0, pause: float = 0.5) -> None:
     deadline = time.monotonic() + seconds
     while not ready():
         if time.monotonic() > deadline:
             raise TimeoutError(f"waited {seconds:.0f} s for {what}")
-        time.sleep(0.5)
+        time.sleep(pause)
 
 
 # -- Slurm ------------------------------------------------------------------------------------------------------------

@@ -1,24 +1,27 @@
 """A Slurm that is away is waited for; one that refuses is one line."""
 
+import collections
+import contextlib
 import subprocess
 
 import pytest
 
 from predictor.evaluation import status
 from predictor.project import load_project
+from predictor.results.ledger import Ledger
 from tests.evaluation import clusters
 
 pytestmark = pytest.mark.slow
 
 
-@pytest.fixture
-def slurm(tmp_path):
+@pytest.fixture(scope="module")
+def slurm(tmp_path_factory):
     absent = clusters.missing("slurmctld", "slurmd", "munged", "sbatch", "squeue")
     if absent:
         pytest.skip(f"not installed: {', '.join(absent)}")
     pytest.importorskip("submitit")
     # sbatch gives up on a controller that is away only then.
-    with clusters.slurm(tmp_path / "cluster", timeout=10) as running:
+    with clusters.slurm(tmp_path_factory.mktemp("slurm") / "cluster", timeout=10) as running:
         yield running
 
 
@@ -50,17 +53,30 @@ def test_a_controller_that_is_away_is_waited_for_and_a_partition_that_is_not_the
     assert status(project, tasks=("tiny_facts",)).counts() == {"done": 2, "running": 0, "waiting": 0, "failed": 0}
 
 
-def test_jobs_that_slurm_holds_are_said_and_submitted_anew_and_a_pass_is_one_array(slurm, project_file, command):
-    # More pieces than workers: all of them go in one array, whose limit keeps them from running together.
-    config = project_file(executor={"kind": "slurm", "workers": 1, "piece": "1s"})
+@contextlib.contextmanager
+def evaluating(slurm, command, config, *tasks):
+    """Run `evaluate --once` on Slurm in the background."""
+    chosen = [word for task in tasks for word in ("--task", task)]
     process = subprocess.Popen(
-        [command, "evaluate", "--once", "--config", config],
+        [command, "evaluate", "--once", "--config", config, *chosen],
         env=slurm.environment,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
     )
     try:
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+
+
+def test_jobs_that_slurm_holds_are_said_and_submitted_anew_and_a_pass_is_one_array(slurm, project_file, command):
+    # More pieces than workers: all of them go in one array, whose limit keeps them from running together.
+    config = project_file(executor={"kind": "slurm", "workers": 1, "piece": "1s"})
+    tasks = ("tiny_facts", "tiny_sort")
+    with evaluating(slurm, command, config, *tasks) as process:
         clusters.wait_for("jobs", lambda: len(jobs(slurm)) > 2)
         (array,) = {number.split("_")[0] for number in jobs(slurm)}
         pending = [number for number, state in jobs(slurm).items() if state == "PENDING"]
@@ -70,12 +86,37 @@ def test_jobs_that_slurm_holds_are_said_and_submitted_anew_and_a_pass_is_one_arr
         assert process.wait(timeout=300) == 0, said
         assert f"job {array}_" in said
         assert "Slurm holds the worker's job (JobHeld" in said
-    finally:
-        process.kill()
-        process.wait()
-        process.stderr.close()
-    counts = status(load_project(config)).counts()
-    assert (counts["waiting"], counts["failed"]) == (0, 0)
+    assert status(load_project(config), tasks=tasks).counts() == {"done": 4, "running": 0, "waiting": 0, "failed": 0}
+
+
+def test_a_job_packs_small_pieces_and_keeps_what_it_finished_when_it_is_taken_away(
+    slurm, project_file, command, tmp_path
+):
+    # All items, so that a pair takes long enough for the job to be caught in the middle.
+    config = project_file(executor={"kind": "slurm", "workers": 1}, scoring={"device": "cpu", "batch_size": 1})
+    tasks = ("tiny_facts", "tiny_sort", "tiny_past", "tiny_agreement")
+    scores = tmp_path / "store" / "scores"
+    with evaluating(slurm, command, config, *tasks) as process:
+        clusters.wait_for("a score", lambda: list(scores.glob("*/*/[!.]*.parquet")), pause=0.05)
+        # Two checkpoints with four tasks each, in one job.
+        (number,) = jobs(slurm)
+        # What a partition with preemption does to a job in the way of a more urgent one.
+        subprocess.run(["scancel", number], env=slurm.environment, check=True)
+        kept = {path.stem.rpartition("-")[2] for path in scores.glob("*/*/[!.]*.parquet")}
+        said = process.stderr.read()
+        assert process.wait(timeout=300) == 0, said
+        assert f"job {number}: Slurm took the worker away (CANCELLED" in said
+    with Ledger(tmp_path / "store" / "ledger.sqlite", read_only=True) as ledger:
+        events = ledger.events()
+    count: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
+    for event in events:
+        count[event["event"]][event["identity"]] += 1
+    assert len(count["finished"]) == 8
+    assert set(count["finished"].values()) == {1}
+    assert 0 < len(kept) < 8
+    assert not [identity for identity in count["lost"] if identity[:16] in kept]
+    assert {number for identity, number in count["started"].items() if identity[:16] in kept} == {1}
+    assert count["failed"] == {}
 
 
 def jobs(slurm):

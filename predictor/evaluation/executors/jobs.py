@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any
 
 from predictor.errors import EvaluationError
 from predictor.evaluation.executors.job_box import JobBox
@@ -29,19 +30,18 @@ class BusyError(EvaluationError):
     """A cluster does not answer, and may well do so later."""
 
 
-class Cluster(Protocol):
+class Cluster(ABC):
     """Runs jobs somewhere: `run_job` with the job's name, in a process of its own."""
 
     poll_seconds: float
-    array: int
+    array = 0
     """How many jobs may be submitted at once where none is there, to wait in the cluster's own queue."""
 
+    @abstractmethod
     def slots(self) -> int:
         """How many jobs may run at the same time."""
 
-    def delays(self) -> list[str]:
-        """Name the reasons for which jobs wait, where they may not pass by themselves."""
-
+    @abstractmethod
     def submit(self, packs: Sequence[Sequence[Unit]]) -> list[Any]:
         """Submit a job for each pack of units, which share their size and the name `unit.job`; a handle for each.
 
@@ -50,17 +50,25 @@ class Cluster(Protocol):
             EvaluationError: the cluster refuses them; none was submitted.
         """
 
-    def name_of(self, handle: Any) -> str:
-        """How the cluster calls a job, for another coordinator; empty if that could not ask for it anyway."""
-
-    def find(self, name: str) -> Any:
-        """The handle of a job that an earlier coordinator submitted, or None if it cannot be asked for."""
-
+    @abstractmethod
     def gone(self, handle: Any) -> Gone | None:
         """Why a job is no longer there, or None while it waits or runs, or has ended well."""
 
+    @abstractmethod
     def cancel(self, handles: Sequence[Any]) -> None:
-        """End jobs."""
+        """End jobs, waiting ones too."""
+
+    def delays(self) -> list[str]:
+        """Name the reasons for which jobs wait, where they may not pass by themselves."""
+        return []
+
+    def name_of(self, handle: Any) -> str:
+        """How the cluster calls a job, for another coordinator; empty if that could not ask for it anyway."""
+        return ""
+
+    def find(self, name: str) -> Any:
+        """The handle of a job that an earlier coordinator submitted, or None if it cannot be asked for."""
+        return None
 
 
 @dataclass

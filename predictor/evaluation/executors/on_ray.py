@@ -14,15 +14,15 @@ from typing import Any
 from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, Cluster
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Gone, Workshop
 from predictor.redaction import redact
 from predictor.scheduling import RayExecutor
 
 
-class RayCluster:
-    """A Ray cluster.
+class RayCluster(Cluster):
+    """A Ray cluster; a task belongs to the process that started it, and ends with it.
 
     Args:
         settings: the executor's part of checkpoints.yaml.
@@ -34,8 +34,6 @@ class RayCluster:
     """
 
     poll_seconds = 0.5
-    array = 0
-    """Tasks that wait stay with the coordinator, where they can still be split."""
 
     def __init__(self, settings: RayExecutor, workshop: Workshop, on_cpu: bool) -> None:
         # Ray looks for telemetry and warns of future changes; neither is wanted on a compute node.
@@ -78,10 +76,6 @@ class RayCluster:
         fits = [int(room.get(name, 0) // amount) for name, amount in needs.items() if amount]
         return max(1, min(fits, default=1))
 
-    def delays(self) -> list[str]:
-        """Nothing is known of why tasks wait."""
-        return []
-
     def submit(self, packs: Sequence[Sequence[Unit]]) -> list[Any]:
         """Start a task for each pack."""
         room = self._ray.cluster_resources().get("GPU", 0)
@@ -103,14 +97,6 @@ class RayCluster:
         if self._settings.memory_gb is not None:
             options["memory"] = int(self._settings.memory_gb * unit.size * 2**30)
         return self._task.options(**options, resources=self._settings.resources).remote(self._workshop, unit.job)
-
-    def name_of(self, handle: Any) -> str:
-        """A task belongs to the process that started it and ends with it."""
-        return ""
-
-    def find(self, name: str) -> Any:
-        """No other process can ask for a task."""
-        return None
 
     def gone(self, handle: Any) -> Gone | None:
         """Why a task is no longer there."""

@@ -14,7 +14,7 @@ from typing import Any
 from predictor.distribution import install_command
 from predictor.errors import ConfigError, EvaluationError
 from predictor.evaluation.executors.job_box import run_job
-from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError
+from predictor.evaluation.executors.jobs import LAST_WORD, SILENT_END, BusyError, Cluster
 from predictor.evaluation.plan import Unit
 from predictor.evaluation.worker import FAILED, LOST, TOO_LARGE, Gone, Workshop, tail_of
 from predictor.redaction import redact
@@ -41,7 +41,7 @@ _PASSES = (
 _THERE = ("PENDING", "RUNNING", "CONFIGURING", "COMPLETING", "RESIZING", "SUSPENDED", "REQUEUE_FED")
 
 
-class SlurmCluster:
+class SlurmCluster(Cluster):
     """A Slurm cluster, spoken to from a machine that has sbatch.
 
     Args:
