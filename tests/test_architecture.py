@@ -25,6 +25,7 @@ ALLOWED = {
     "serve": {"results", "statistics", "forecasting", "report"},
     "report": {"results", "laws", "fitting", "statistics", "forecasting", "difficulty"},
     "ladder": set(),
+    "api": {"project", "evaluation", "results", "statistics", "laws", "forecasting", "decisions"},
 }
 SHARED = {
     "errors",
@@ -34,6 +35,7 @@ SHARED = {
     "places",
     "redaction",
     "progress",
+    "presentation",
     "distribution",
     "__version__",
 }

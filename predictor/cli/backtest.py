@@ -45,12 +45,11 @@ def command(
       predictor backtest --results evals.csv --family base --hold-out 3
       predictor backtest --results evals.parquet --tasks arc_easy,piqa --json backtest.json
     """
+    from predictor.api import backtest
     from predictor.cli.console import progress
-    from predictor.forecasting import track_record
-    from predictor.results import read_results
 
-    answer = track_record(
-        read_results(results),
+    answer = backtest(
+        results,
         family=family,
         tasks=tasks,
         hold_out=hold_out,

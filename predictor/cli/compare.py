@@ -46,14 +46,13 @@ def command(
       predictor compare --results store/ --params 7B --tokens 140B --families web,mix --tasks arc_easy,piqa
       predictor compare --results evals.csv --params 7B --tokens 140B --json -
     """
+    from predictor.api import compare
     from predictor.cli.console import progress
-    from predictor.decisions import compare
-    from predictor.results import read_results
 
     answer = compare(
-        read_results(results),
-        params,
-        tokens,
+        results,
+        params=params,
+        tokens=tokens,
         families=families,
         tasks=tasks,
         method=method,

@@ -9,16 +9,14 @@ import click
 
 from predictor.cli.options import (
     TaskList,
-    check_names,
     deliver,
     json_option,
     require_option,
     results_option,
     suite_option,
     target_options,
-    with_suite,
 )
-from predictor.cli.recipe_options import read_recipe, recipe_options
+from predictor.cli.recipe_options import recipe_options
 
 
 @click.command()
@@ -57,31 +55,22 @@ def command(
       predictor forecast --results evals.parquet --params 7B --tokens 1T --unique-tokens 20B --bits 4
       predictor forecast --results tuned.csv --params 7B --tokens 1T --axis finetuning_examples=10k
     """
+    from predictor.api import forecast
     from predictor.cli.console import progress
     from predictor.cli.tables import print_forecast
-    from predictor.forecasting.axis import on_axis
-    from predictor.forecasting.recipe_forecast import forecast_with_recipe
-    from predictor.results import read_results
 
-    recipe, axis = read_recipe(recipe_and_axis)
-    scores = read_results(results)
-    check_names(scores, suite, require)
-    stated = params, tokens
-    if axis is not None:
-        scores, params, tokens = axis.apply(scores, params)
-    answer = forecast_with_recipe(
-        scores,
-        params,
-        tokens,
-        recipe,
+    answer = forecast(
+        results,
+        params=params,
+        tokens=tokens,
         family=family,
         tasks=tasks,
+        suite=suite,
+        require=dict(require),
         method=method,
         seed=seed,
         atlas=atlas,
         progress=lambda total: progress("Fitting", total),
+        **recipe_and_axis,
     )
-    if axis is not None:
-        answer = on_axis(answer, axis, *stated)
-    answer = with_suite(answer, suite, require, seed)
     deliver(answer, json_path, print_forecast)

@@ -3,21 +3,16 @@
 from __future__ import annotations
 
 import json
-import re
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import click
 
 from predictor.errors import InputError, PredictorError
 from predictor.quantity import parse_count, parse_quantity
 from predictor.results.files import write_text_atomically
-
-if TYPE_CHECKING:
-    from predictor.forecasting import Forecast
-    from predictor.results import Results
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -205,53 +200,6 @@ suite_option = click.option(
     metavar="NAME",
     help="Take the mean over the benchmarks of this suite (a shipped one or a file; default: all that are forecast).",
 )
-
-
-def check_names(results: Results, suite: str | None, required: Sequence[tuple[str, float]]) -> None:
-    """Refuse what a suite or a requirement names in vain, before the work of fitting.
-
-    Raises:
-        ConfigError: there is no such suite.
-        UnknownNameError: no scores of a required benchmark are in the table.
-    """
-    from predictor.forecasting.mean import MEAN
-
-    means = {MEAN}
-    if suite is not None:
-        from predictor.evaluation.suites import load_suite
-
-        means.add(load_suite(suite).name)
-    for name, _ in required:
-        if name not in means:
-            results.task(re.sub(r" \(\d+-shot\)$", "", name))
-
-
-def with_suite(answer: Forecast, suite: str | None, required: Sequence[tuple[str, float]], seed: int = 0) -> Forecast:
-    """Add to a forecast the mean over a suite and the probability of what is required.
-
-    Raises:
-        ConfigError: there is no such suite.
-        InputError: fewer than two of its benchmarks can be forecast.
-    """
-    from dataclasses import replace
-
-    from predictor.forecasting.mean import check_requirements, forecast_mean
-
-    if suite is not None:
-        from predictor.evaluation.suites import load_suite
-
-        loaded = load_suite(suite)
-        members = [(task.name, task.num_fewshot) for task in loaded.tasks.values() if task.kind != "loss"]
-        mean = forecast_mean(answer, loaded.name, members)
-        if mean is None:
-            raise InputError(
-                f"fewer than two benchmarks of suite {loaded.name} can be forecast",
-                "score them, or name another --suite",
-            )
-        answer = replace(answer, mean=mean)
-    if required:
-        answer = replace(answer, require=check_requirements(answer, dict(required), answer.mean, seed))
-    return answer
 
 
 def write_json(value: Any, where: str) -> None:

@@ -84,40 +84,28 @@ def command(
       predictor plan --budget 1e20 --params 7B --tokens 140B --results evals.csv --sizes 100M,400M,1B --ratios 20,80
       predictor plan --budget 1e20 --params 7B --tokens 140B
     """
+    from predictor.api import plan
     from predictor.cli.console import progress
-    from predictor.decisions import plan, plan_first
-    from predictor.results import read_results
 
-    if results is None:
-        if family is not None or tasks is not None:
-            raise click.UsageError(f"{'--family' if family else '--tasks'} needs --results")
-        answer = plan_first(
-            params,
-            tokens,
-            budget,
-            published=published or "besiroglu",
-            sizes=sizes,
-            ratios=ratios,
-            most_runs=most_runs,
-            most_seeds=most_seeds,
-        )
-    else:
-        if published is not None:
-            raise click.UsageError("--published is for a plan without --results")
-        answer = plan(
-            read_results(results),
-            params,
-            tokens,
-            budget,
-            family=family,
-            tasks=tasks,
-            sizes=sizes,
-            ratios=ratios,
-            most_runs=most_runs,
-            most_seeds=most_seeds,
-            seed=seed,
-            progress=lambda total: progress("Fitting", total),
-        )
+    if results is None and (family is not None or tasks is not None):
+        raise click.UsageError(f"{'--family' if family else '--tasks'} needs --results")
+    if results is not None and published is not None:
+        raise click.UsageError("--published is for a plan without --results")
+    answer = plan(
+        results,
+        budget=budget,
+        params=params,
+        tokens=tokens,
+        family=family,
+        tasks=tasks,
+        sizes=sizes,
+        ratios=ratios,
+        most_runs=most_runs,
+        most_seeds=most_seeds,
+        published=published,
+        seed=seed,
+        progress=lambda total: progress("Fitting", total),
+    )
     deliver(answer, json_path, print_plan)
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import require_option, results_option, suite_option, target_options, with_suite, write_json
+from predictor.cli.options import require_option, results_option, suite_option, target_options, write_json
 from predictor.cli.project_store import store_of_project
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ def command(
       predictor query hellaswag --params 7B --tokens 1T --json
       predictor query mean --params 7B --tokens 1T --suite core --require mean=0.6
     """
+    from predictor.api.suites import with_suite
     from predictor.forecasting.cache import ForecastCache, cache_key
     from predictor.forecasting.target import check_target
     from predictor.results.readers import hash_inputs
@@ -64,7 +65,7 @@ def command(
     if answer is None:
         answer = _answer(path, task, params, tokens, options)
         cache.put(key, answer)
-    answer = with_suite(answer, suite, require, seed)
+    answer = with_suite(answer, suite, dict(require), seed)
     if as_json:
         write_json(answer.to_json(), "-")
     else:

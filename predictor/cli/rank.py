@@ -40,10 +40,9 @@ def command(
       predictor rank --results store/ --tasks arc_easy,piqa,hellaswag
       predictor rank --results evals.parquet --reference hellaswag,mmlu --json rank.json
     """
-    from predictor.decisions import rank
-    from predictor.results import read_results
+    from predictor.api import rank
 
-    answer = rank(read_results(results), families=families, tasks=tasks, reference=reference, seed=seed)
+    answer = rank(results, families=families, tasks=tasks, reference=reference, seed=seed)
     deliver(answer, json_path, print_ranking)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import Any, TypeVar
 
 import click
 
@@ -11,10 +11,6 @@ from predictor.cli.law_source import split_pairs
 from predictor.cli.options import QUANTITY
 from predictor.errors import PredictorError
 from predictor.quantity import parse_quantity
-
-if TYPE_CHECKING:
-    from predictor.forecasting.axis import Axis
-    from predictor.forecasting.recipe import Recipe
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -66,16 +62,3 @@ def recipe_options(command: F) -> F:
     for option in reversed(options):
         command = option(command)
     return command
-
-
-def read_recipe(options: dict[str, Any]) -> tuple[Recipe, Axis | None]:
-    """Return the recipe and the axis that the options of `recipe_options` ask for."""
-    from predictor.errors import InputError
-    from predictor.forecasting.axis import Axis
-    from predictor.forecasting.recipe import Recipe
-
-    named = options["axis"]
-    if options["axis_alone"] and named is None:
-        raise InputError("--axis-alone says nothing without an axis", "name one with --axis COLUMN=VALUE")
-    recipe = Recipe(**{name: options[name] for name in (*_QUANTITIES, "precision")})
-    return recipe, None if named is None else Axis(named[0], named[1], options["axis_alone"])

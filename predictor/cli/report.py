@@ -10,12 +10,10 @@ import click
 
 from predictor.cli.options import (
     TaskList,
-    check_names,
     require_option,
     results_option,
     suite_option,
     target_options,
-    with_suite,
 )
 from predictor.errors import InputError
 from predictor.quantity import format_quantity, parse_quantity
@@ -81,6 +79,7 @@ def command(
       predictor report --results store/ --params 7B --tokens 300B --pdf report.pdf --figures figures/ --csv tables/
     """
     _check(results, out, pdf, figures, tables)
+    from predictor.api.suites import check_names, with_suite
     from predictor.cli.console import progress
     from predictor.cli.coverage import measure_coverage
     from predictor.difficulty import analyse_tasks
@@ -91,7 +90,7 @@ def command(
 
     check_target(params, tokens)
     table = read_results(results)
-    check_names(table, suite, require)
+    check_names(table, suite, dict(require))
     check_target(params, tokens, table.evals)
     forecaster = fit_forecaster(
         table,
@@ -115,7 +114,7 @@ def command(
         clusters=analyse_tasks(table, chosen, tasks) if clusters else None,
         laws=fit_loss_laws(table, chosen, params, tokens),
         record=record,
-        refine=lambda answer: with_suite(answer, suite, require, seed),
+        refine=lambda answer: with_suite(answer, suite, dict(require), seed),
     )
     if out is not None:
         _say(write_html(report, out))

@@ -16,6 +16,7 @@ from predictor.decisions.common_scales import Gaps, blend, common_gaps
 from predictor.decisions.comparison_notes import comparison_notes
 from predictor.decisions.contenders import fit_contenders
 from predictor.decisions.correlation import Correlation, measure_correlation
+from predictor.decisions.frames import ComparisonFrame
 from predictor.decisions.loss_predictors import LossPredictor, rank_losses
 from predictor.decisions.multiplier import Multiplier, compute_multipliers
 from predictor.errors import ForecastError
@@ -138,8 +139,8 @@ class Ranking:
         }
 
 
-@dataclass(frozen=True)
-class Comparison:
+@dataclass(frozen=True, repr=False)
+class Comparison(ComparisonFrame):
     """Several families at one target.
 
     Attributes:

@@ -15,6 +15,7 @@ from predictor.decisions.belief import Belief, Scale, believe, believe_law
 from predictor.decisions.candidates import candidate_runs, check_budget, check_runs
 from predictor.decisions.comparison import QUANTILES
 from predictor.decisions.design import Limits, choose_runs
+from predictor.decisions.frames import PlanFrame
 from predictor.errors import ForecastError
 from predictor.fitting.units import geometric_mean
 from predictor.forecasting import Forecast, fit_forecaster
@@ -100,8 +101,8 @@ class Narrowing:
         }
 
 
-@dataclass(frozen=True)
-class Plan:
+@dataclass(frozen=True, repr=False)
+class Plan(PlanFrame):
     """Runs to train for a target.
 
     Attributes:

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from predictor import __version__
+from predictor.decisions.frames import ModelRankingFrame
 from predictor.decisions.kemeny import KemenyOrder, borda, kemeny, pairwise_wins
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.fitting import stable_generator
@@ -92,8 +93,8 @@ class AgreementBySize:
     adjacent: float
 
 
-@dataclass(frozen=True)
-class ModelRanking:
+@dataclass(frozen=True, repr=False)
+class ModelRanking(ModelRankingFrame):
     """Models ranked over benchmarks.
 
     Attributes:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from predictor.errors import InputError
+from predictor.forecasting.frames import ForecastFrame
 from predictor.quantity import format_quantity
 from predictor.results.scales import SHARE, Scale
 from predictor.results.series import Series
@@ -240,8 +241,8 @@ class Curve:
         return cls(flops, scale.from_share(median), np.minimum(*ends), np.maximum(*ends))
 
 
-@dataclass(frozen=True)
-class Forecast:
+@dataclass(frozen=True, repr=False)
+class Forecast(ForecastFrame):
     """All forecasts for one target, with the record of how they were made.
 
     Attributes:

@@ -17,6 +17,7 @@ from predictor import __version__
 from predictor.errors import ForecastError
 from predictor.forecasting.backtest import FEWEST_RUNS, run_order
 from predictor.forecasting.forecaster import RESAMPLES, fit_forecaster
+from predictor.forecasting.frames import TrackRecordFrame
 from predictor.forecasting.mean import MeanForecast, SharedErrors, mean_over
 from predictor.forecasting.methods import METHODS
 from predictor.forecasting.panel import Panel, build_panel, choose_family
@@ -146,8 +147,8 @@ def means_of(forecasts: Iterable[HeldOutForecast]) -> list[HeldOutMean]:
     return means
 
 
-@dataclass(frozen=True)
-class TrackRecord:
+@dataclass(frozen=True, repr=False)
+class TrackRecord(TrackRecordFrame):
     """All held-out forecasts of one family.
 
     Attributes:
@@ -284,8 +285,7 @@ def choose_hold_outs(panel: Panel, count: int | None = None) -> list[tuple[str, 
             f"and {FEWEST_RUNS} are needed to forecast from",
             f"hold out at most {most}" if most > 0 else "score more runs or name another --family",
         )
-    order = run_order(panel)
-    return [tuple(panel.runs[number] for number in order[runs - one :]) for one in possible]
+    return [tuple(panel.runs[number] for number in run_order(panel)[runs - one :]) for one in possible]
 
 
 def without_held_out(results: Results, panel: Panel, held: Sequence[str]) -> Results:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from html import escape
+from os import PathLike
 from pathlib import Path
 
 import pandas as pd
@@ -21,8 +23,10 @@ from predictor.results.tables import read_table, sha256_of
 from predictor.results.task_info import TaskInfo, describe_tasks, notes_on, read_declared
 from predictor.results.unknown_tokens import files_beside, read_unknown_tokens, without_tokens
 
+_DATA_FRAME = Path("data frame")
 
-@dataclass(frozen=True)
+
+@dataclass(frozen=True, repr=False)
 class Results:
     """Scores with what is known of their tasks.
 
@@ -44,6 +48,19 @@ class Results:
     notes: tuple[str, ...] = field(default=())
     spellings: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     unknown_tokens: pd.DataFrame | None = None
+
+    def __repr__(self) -> str:
+        runs = self.evals[["family", "run"]].drop_duplicates()
+        families = len(set(runs["family"]))
+        of = "1 family" if families == 1 else f"{families} families"
+        return f"<Results: {len(runs)} runs of {of}, {len(self.tasks)} benchmarks, {len(self.evals)} scores>"
+
+    def _repr_html_(self) -> str:
+        return f"<p>{escape(repr(self))}</p>{self.evals.to_html(index=False, border=0, max_rows=20)}"
+
+    def to_frame(self) -> pd.DataFrame:
+        """Return the results table, one row per score; a copy."""
+        return self.evals.copy()
 
     def families(self) -> list[str]:
         """Return the names of all families, those whose training tokens are unknown last."""
@@ -96,23 +113,32 @@ class Results:
         return read_items(self.path, *self.spellings.get(name, (name,)))
 
 
-def read_results(path: str | Path, roles: Sequence[str] = ("ladder",)) -> Results:
-    """Read a store, a testbed folder (`evals.parquet`, `tasks.parquet`), or a Parquet or CSV table.
+def read_results(path: str | PathLike[str] | pd.DataFrame, roles: Sequence[str] = ("ladder",)) -> Results:
+    """Read a store, a testbed folder (`evals.parquet`, `tasks.parquet`), a Parquet or CSV table, or a data frame.
 
     Args:
-        path: where it is.
+        path: where it is, or a data frame with the columns of a results table.
         roles: which runs of a store to read; `("ladder", "target")` reads the target's own as well.
 
     Raises:
         InputError: nothing readable is there, or the table is not in the schema.
     """
+    if isinstance(path, pd.DataFrame):
+        return _results_of_table(path, _DATA_FRAME, None, {"data frame": _hash_of(path)})
     path = Path(path)
     files = _table_files(path)
     if files is None:
         return read_store(path, roles)
-    evals = files[0]
-    raw, unfinished = without_tokens(read_table(evals))
     described = read_table(files[1]) if len(files) > 1 else None
+    inputs = {file.name: sha256_of(file) for file in [*files, *files_beside(path)]}
+    return _results_of_table(read_table(files[0]), files[0], described, inputs, path)
+
+
+def _results_of_table(
+    table: pd.DataFrame, evals: Path, described: pd.DataFrame | None, inputs: dict[str, str], path: Path | None = None
+) -> Results:
+    """Check a results table and describe its tasks; `path` is the folder of a table that lies in one."""
+    raw, unfinished = without_tokens(table)
     source = str(evals.with_name("tasks.parquet"))
     frame = validate(raw, str(evals), read_declared(described, source))
     notes = [f"{missing} rows without a value were left out"] if (missing := len(raw) - len(frame)) else []
@@ -120,9 +146,13 @@ def read_results(path: str | Path, roles: Sequence[str] = ("ladder",)) -> Result
         notes.append(
             f"{unfinished['run'].nunique()} runs have no training tokens in the table and count as other families only"
         )
-    inputs = {file.name: sha256_of(file) for file in [*files, *files_beside(path)]}
-    results = _results(path, frame, described, source, inputs, notes)
-    return replace(results, unknown_tokens=read_unknown_tokens(path, unfinished, results.spellings))
+    results = _results(path or evals, frame, described, source, inputs, notes)
+    return replace(results, unknown_tokens=read_unknown_tokens(path or evals, unfinished, results.spellings))
+
+
+def _hash_of(frame: pd.DataFrame) -> str:
+    """Hash a data frame's columns and cells as CSV writes them."""
+    return "sha256:" + hashlib.sha256(frame.to_csv(index=False).encode()).hexdigest()
 
 
 def _results(

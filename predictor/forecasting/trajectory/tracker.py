@@ -23,6 +23,7 @@ from predictor.forecasting.trajectory.alarm import (
 )
 from predictor.forecasting.trajectory.belief import Followed
 from predictor.forecasting.trajectory.departures import Line, answered_by_class, line_up
+from predictor.forecasting.trajectory.frames import RunTrackFrame
 from predictor.forecasting.trajectory.observations import TrackedSeries, Trajectories, read_trajectories
 from predictor.forecasting.trajectory.paths import LEVELS, Paths, fit_paths
 from predictor.forecasting.trajectory.prior import EndForecast, forecast_ends
@@ -91,8 +92,8 @@ class SeriesTrack:
         return self.deviation if self.series.is_loss else -self.deviation
 
 
-@dataclass(frozen=True)
-class RunTrack:
+@dataclass(frozen=True, repr=False)
+class RunTrack(RunTrackFrame):
     """A run held against its forecast.
 
     Attributes:
