@@ -77,7 +77,8 @@ def test_links_lead_to_files_that_exist(page):
         (
             predictor.statistics,
             {"Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"}
-            | {"Attempts", "PassLaw", "SampledModel", "fit_pass_law", "majority_curve", "pass_curve", "sampled_models"},
+            | {"Attempts", "PassLaw", "SampledModel", "fit_pass_law", "majority_curve", "pass_curve", "sampled_models"}
+            | {"SeriesSignal", "Signals", "signal"},
         ),
         (predictor.results, {"Results", "Series", "TaskInfo", "read_results"}),
         (

@@ -28,6 +28,7 @@ COMMANDS = {
     "atlas": "atlas",
     "compare": "compare",
     "diff": "diff",
+    "signal": "signal",
     "passes": "passes",
     "plan": "plan",
     "rank": "rank",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from predictor.statistics.intervals import Mean, clustered_mean
     from predictor.statistics.sampled import SampledModel, sampled_models
     from predictor.statistics.sides import Side, read_side
+    from predictor.statistics.trust import SeriesSignal, Signals, signal
 
 __all__ = [
     "Attempts",
@@ -24,7 +25,9 @@ __all__ = [
     "Mean",
     "PassLaw",
     "SampledModel",
+    "SeriesSignal",
     "Side",
+    "Signals",
     "clustered_mean",
     "diff",
     "fit_pass_law",
@@ -32,6 +35,7 @@ __all__ = [
     "pass_curve",
     "read_side",
     "sampled_models",
+    "signal",
 ]
 _MODULES = {
     "Attempts": "attempts",
@@ -40,7 +44,9 @@ _MODULES = {
     "Mean": "intervals",
     "PassLaw": "emergence",
     "SampledModel": "sampled",
+    "SeriesSignal": "trust",
     "Side": "sides",
+    "Signals": "trust",
     "clustered_mean": "intervals",
     "diff": "comparison",
     "fit_pass_law": "emergence",
@@ -48,6 +54,7 @@ _MODULES = {
     "pass_curve": "attempts",
     "read_side": "sides",
     "sampled_models": "sampled",
+    "signal": "trust",
 }
 
 

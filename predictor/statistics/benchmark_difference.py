@@ -189,7 +189,7 @@ def differences_of(
 def _scored(a: Side, task: str, num_fewshot: int, name: str) -> _Scored:
     measure = MEASURES[name]
     info = a.results.tasks.get(task)
-    metric = info.metric if name == "score" and info is not None else measure.of_items
+    metric = info.metric if name == "score" and info is not None else name
     return _Scored(task, num_fewshot, measure, metric, info.scale if info is not None else None)
 
 

@@ -131,7 +131,7 @@ def _from_lists(frame: pd.DataFrame, task: str) -> ItemsOfSide:
     table.index = pd.MultiIndex.from_product([[""], range(len(table))], names=_KEY)
     table = table.where(np.isfinite(table))
     nothing = pd.Series(None, index=table.index, dtype=object)
-    return ItemsOfSide({"nll_answer": table}, nothing, pd.Series(np.nan, index=table.index), frozenset())
+    return ItemsOfSide({"nats": table}, nothing, pd.Series(np.nan, index=table.index), frozenset())
 
 
 def pair_up(a: ItemsOfSide, b: ItemsOfSide, measure: str, task: str, cluster: pd.DataFrame | str) -> Pairs | None:
