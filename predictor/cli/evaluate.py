@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Callable
+from functools import partial
 from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.console import progress, say
 from predictor.cli.options import DURATION, json_option, write_json
+from predictor.errors import PredictorError
 from predictor.project import DEFAULT_CONFIG
 
 if TYPE_CHECKING:
     from predictor.evaluation import Outcome
+    from predictor.project import Project
     from predictor.results.ledger import PairKey
 
 
@@ -53,8 +57,8 @@ def command(
 
     Finds the checkpoints of the ladder, leaves half-written ones alone, scores every missing (checkpoint, task) pair
     with lm-evaluation-harness, and writes scores and items into the store. Stop it at any time: the same command
-    resumes, and scores nothing twice. Exits with 1 if a pair has no score in the end, a checkpoint is broken, or a run
-    has no checkpoints; 'predictor status' says why.
+    resumes, and scores nothing twice. Registered forecasts whose targets have been scored are resolved. Exits with 1 if
+    a pair has no score in the end, a checkpoint is broken, or a run has no checkpoints; 'predictor status' says why.
 
     \b
     Examples:
@@ -87,7 +91,8 @@ def command(
                     cron=cron,
                     progress=progress,
                     tell=say,
-                    after=_Looks(),
+                    # Scores of a few items are not those that were forecast.
+                    after=_Looks(None if limit is not None else partial(_resolve, project, store)),
                 )
         except Stopped:
             say("stopped; what was in hand waits for the next start")
@@ -127,6 +132,8 @@ def command(
     else:
         say(summary)
         write_json(_as_json(outcome), json_path)
+    if limit is None and not dry_run:
+        _resolve(project, store)
     if dry_run:
         return 1 if outcome.broken or outcome.unmatched else 0
     return 0 if outcome.is_whole else 1
@@ -139,10 +146,16 @@ def _refuse_with(option: str, others: dict[str, bool]) -> None:
 
 
 class _Looks:
-    """Says what a look of `--watch` did, and what it left alone only when that is new."""
+    """Says what a look of `--watch` did, and what it left alone only when that is new; has forecasts resolved.
 
-    def __init__(self) -> None:
+    Args:
+        resolve: called after the first look, and after each that scored something; None for nothing.
+    """
+
+    def __init__(self, resolve: Callable[[], None] | None) -> None:
         self._said: set[str] = set()
+        self._resolve = resolve
+        self._looked = False
 
     def __call__(self, outcome: Outcome) -> None:
         news = [line for line in _left_out(outcome) if _without_numbers(line) not in self._said]
@@ -151,6 +164,26 @@ class _Looks:
             say(line)
         if outcome.scored or outcome.failed:
             say(f"{len(outcome.scored)} pairs scored, {len(outcome.failed)} failed")
+        if self._resolve is not None and (outcome.scored or not self._looked):
+            self._resolve()
+        self._looked = True
+
+
+def _resolve(project: Project, store: str | None) -> None:
+    """Resolve the registered forecasts whose targets have been scored; what is wrong with one stops no evaluation."""
+    from predictor.cli.registered_tables import resolved_line
+    from predictor.cli.resolve import resolve_in
+    from predictor.evaluation.presence import store_of
+
+    try:
+        found = resolve_in(project, store_of(project, store).path)
+    except PredictorError as error:
+        say(f"registered forecasts were not resolved: {error}")
+        return
+    for entry, resolution in found.resolutions if found is not None else ():
+        say(resolved_line(entry, resolution))
+    for entry, reason in found.refused if found is not None else ():
+        say(f"{entry.label} cannot be resolved: {reason}")
 
 
 def _without_numbers(line: str) -> str:

@@ -17,6 +17,8 @@ from predictor.cli.options import (
     target_options,
 )
 from predictor.cli.recipe_options import recipe_options
+from predictor.cli.register_options import Answer, Registering, register_options
+from predictor.errors import PredictorError
 
 
 @click.command()
@@ -26,6 +28,7 @@ from predictor.cli.recipe_options import recipe_options
 @click.option("--tasks", type=TaskList(), metavar="a,b", help="Benchmarks to forecast (default: all).")
 @suite_option
 @require_option
+@register_options
 @json_option("Write the forecasts as JSON")
 def command(
     results: Path,
@@ -38,6 +41,11 @@ def command(
     tasks: tuple[str, ...] | None,
     suite: str | None,
     require: tuple[tuple[str, float], ...],
+    register: str | None,
+    note: str,
+    by: str | None,
+    run: str | None,
+    store: str | None,
     json_path: str | None,
     **recipe_and_axis: Any,
 ) -> None:
@@ -45,6 +53,8 @@ def command(
 
     Prints, for each benchmark, the median, the 80 % interval and a grade from A (within two points) to F (not
     forecastable), then the same for the mean over the benchmarks. --require adds the probability of reaching a score.
+    --register writes the forecast into the store before the run, where nobody can change it unseen; 'predictor resolve'
+    compares it with the target's scores.
 
     \b
     Examples:
@@ -54,11 +64,13 @@ def command(
       predictor forecast --results store/ --params 7B --tokens 2T --suite core --require mmlu=0.6 --require core=65%
       predictor forecast --results evals.parquet --params 7B --tokens 1T --unique-tokens 20B --bits 4
       predictor forecast --results tuned.csv --params 7B --tokens 1T --axis finetuning_examples=10k
+      predictor forecast --results store/ --params 7B --tokens 2T --register base-7b --note "data mix 3"
     """
     from predictor.api import forecast
     from predictor.cli.console import progress
-    from predictor.cli.tables import print_forecast
+    from predictor.cli.registered_tables import print_answer
 
+    registering = Registering(results, register, note, by, run, store)
     answer = forecast(
         results,
         params=params,
@@ -73,4 +85,10 @@ def command(
         progress=lambda total: progress("Fitting", total),
         **recipe_and_axis,
     )
-    deliver(answer, json_path, print_forecast)
+    try:
+        judged = registering.carry_out(answer)
+    except PredictorError:
+        # Minutes of work are not lost because it cannot be registered.
+        deliver(Answer(answer), json_path, print_answer)
+        raise
+    deliver(judged, json_path, print_answer)
