@@ -13,6 +13,7 @@ import predictor.difficulty
 import predictor.evaluation
 import predictor.fitting
 import predictor.forecasting
+import predictor.forecasting.register
 import predictor.forecasting.trajectory
 import predictor.laws
 import predictor.report
@@ -107,6 +108,11 @@ def test_links_lead_to_files_that_exist(page):
             predictor.forecasting,
             {"AUTO", "METHODS", "Curve", "Forecast", "Forecaster", "Target", "TaskForecast"}
             | {"HeldOutForecast", "TrackRecord", "fit_forecaster", "forecast", "track_record"},
+        ),
+        (
+            predictor.forecasting.register,
+            {"Entries", "Outcome", "Registration", "Resolution", "Resolved", "TeamRecord"}
+            | {"read_entries", "register", "resolve", "team_record"},
         ),
         (
             predictor.forecasting.trajectory,

@@ -30,6 +30,7 @@ PACKAGES = {
     "predictor.difficulty": "items",
     "predictor.forecasting": "forecasts",
     "predictor.forecasting.trajectory": "runs in training",
+    "predictor.forecasting.register": "registered forecasts",
     "predictor.decisions": "choosing, planning, ranking",
     "predictor.report": "reports",
     "predictor.errors": "every error a user can cause",
