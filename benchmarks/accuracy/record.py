@@ -1,11 +1,11 @@
 """Whether `predictor record` says of registered forecasts what the backtest says of them.
 
-    python benchmarks/accuracy/record.py [--testbeds ../shared/testbeds] [--each 10] [--resamples 20]
+    python benchmarks/accuracy/record.py [--testbeds ../shared/testbeds] [--each 10] [--resamples 20] [--store STORE]
 
 From each of four published ladders the runs of most compute are cut out of the table's files, as if they had not been
 trained. Runs that were cut are forecast from what is left and registered in one store, ten from each ladder; then every
 forecast is resolved by the whole tables. Beside the record stand the same runs in the backtest, which cuts them out in
-memory and reads the truth by itself. Twelve minutes of processor time.
+memory and reads the truth by itself. With `--only` and a `--store` that is kept, one ladder after the other. Twelve minutes of processor time.
 """
 
 from __future__ import annotations
@@ -104,13 +104,14 @@ def _runs(record: TeamRecord, own: set[str]) -> set[str | None]:
 @click.option("--testbeds", type=click.Path(path_type=Path), default=Path("../shared/testbeds"), show_default=True)
 @click.option("--each", default=10, show_default=True, help="Forecasts registered from each ladder.")
 @click.option("--resamples", default=20, show_default=True)
+@click.option("--only", type=click.Choice(LADDERS), multiple=True, help="This ladder; may be given again.")
 @click.option("--store", type=click.Path(path_type=Path), help="Keep the registered forecasts here.")
-def main(testbeds: Path, each: int, resamples: int, store: Path | None) -> None:
+def main(testbeds: Path, each: int, resamples: int, only: tuple[str, ...], store: Path | None) -> None:
     ladders: dict[str, set[str]] = {}
     backtest: list[HeldOutForecast] = []
     with tempfile.TemporaryDirectory() as folder:
         home = store or Path(folder) / "store"
-        for testbed in (found for found in TESTBEDS if found.name in LADDERS):
+        for testbed in (found for found in TESTBEDS if found.name in (only or LADDERS)):
             own, results = registered(testbed, testbeds / testbed.folder, home, each, resamples, Path(folder))
             backtest += own
             found = resolve(home, results)

@@ -91,7 +91,13 @@ def packed_colours() -> Markup:
 def page_environment(package: str, folder: str, keep_trailing_newline: bool = False) -> jinja2.Environment:
     """Make what renders the templates in a package's folder: escaped, strict, with the filters that all pages share."""
     environment = jinja2.Environment(
-        loader=jinja2.PackageLoader(package, folder),
+        loader=jinja2.ChoiceLoader(
+            [
+                jinja2.PackageLoader(package, folder),
+                # Parts of the report that other pages show as well.
+                jinja2.PrefixLoader({"report": jinja2.PackageLoader("predictor.report", "sections")}),
+            ]
+        ),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,

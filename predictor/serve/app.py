@@ -29,6 +29,7 @@ from predictor.report.html import pack, packed_colours, page_environment
 from predictor.serve import pages
 from predictor.serve.cached import Page, Pages
 from predictor.serve.forecasts import BusyError
+from predictor.serve.registered import record_page, registered_page, registration_page
 from predictor.serve.source import Source
 
 COOKIE = "predictor-session"
@@ -64,6 +65,9 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
         Route("/benchmarks", page("benchmarks.html.j2", lambda request: {"tasks": source.summary.tasks()})),
         Route("/benchmarks/{name:path}", page("benchmark.html.j2", lambda request: _task(source, request))),
         Route("/forecast", page("forecast.html.j2", lambda request: _forecast(source, request), keep=False)),
+        Route("/registered", page("registered.html.j2", lambda request: registered_page(source.path), keep=False)),
+        Route("/registered/{number}", page("registration.html.j2", _registration(source), keep=False)),
+        Route("/record", page("record.html.j2", lambda request: record_page(source.path), keep=False)),
         Route("/progress", page("progress.html.j2", lambda request: {"progress": source.progress()})),
         Route("/progress.json", _progress(source, kept)),
         Route("/static/{name}", _static),
@@ -198,6 +202,10 @@ def _forecast(source: Source, request: Request) -> dict[str, Any]:
     return pages.forecast_page(source, dict(request.query_params), client)
 
 
+def _registration(source: Source) -> Callable[[Request], dict[str, Any]]:
+    return lambda request: registration_page(source.path, request.path_params["number"])
+
+
 async def _static(request: Request) -> Response:
     name = request.path_params["name"]
     kinds = {"css": "text/css", "js": "text/javascript"}
@@ -216,7 +224,7 @@ async def _static(request: Request) -> Response:
 def _warm() -> None:
     """Do once what the first visitor would wait for."""
     templates = page_environment("predictor.serve", "templates")
-    for name in templates.list_templates():
+    for name in templates.list_templates(filter_func=lambda name: not name.startswith("report/")):
         templates.get_template(name)
     packed_colours()
     _plotly()
