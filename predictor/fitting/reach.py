@@ -41,14 +41,13 @@ class Reach:
 
     def __str__(self) -> str:
         if self.interpolates:
-            return "interpolates: within the convex range of the fitted inputs"
+            return "interpolates: among the fitted inputs"
         parts = [
             f"{name} {np.exp(abs(gap)):.3g}x {'above' if gap > 0 else 'below'} the fitted"
             for name, gap in self.beyond.items()
             if gap != 0
         ]
-        where = ", ".join(parts) or "each input within its range, no fit near their combination"
-        return f"extrapolates: {where}; {np.exp(self.hull_distance):.3g}x in all from the convex range"
+        return f"extrapolates: {', '.join(parts) or 'each input within its range, no fit near their combination'}"
 
 
 def reach(fitted: Mapping[str, Array], at: Mapping[str, float]) -> Reach:

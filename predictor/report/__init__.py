@@ -8,12 +8,15 @@ from predictor.report.pdf import write_pdf
 from predictor.report.tables import write_tables
 from predictor.report.track_json import track_to_json
 from predictor.report.track_page import write_track
+from predictor.report.verdict import Made, Verdict
 from predictor.report.write import write_html, write_report
 from predictor.results.destination import check_destination
 
 __all__ = [
     "LossLaw",
+    "Made",
     "Report",
+    "Verdict",
     "build_report",
     "check_destination",
     "fit_loss_laws",

@@ -14,9 +14,12 @@ from markupsafe import Markup
 from predictor.difficulty import ClusterAnalysis
 from predictor.errors import ForecastError
 from predictor.forecasting import METHODS, Curve, Forecast, Forecaster, TaskForecast, TrackRecord
+from predictor.forecasting.changes import Changes, Move, compare_forecasts
 from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.forecasting.panel import Panel
-from predictor.report.coverage import Held, list_coverage, warn_of_coverage
+from predictor.report.beside import SideBySide, put_side_by_side
+from predictor.report.coverage import Held, list_coverage
+from predictor.report.distance import compute_ratio
 from predictor.report.evidence import (
     COMBINATION,
     Errors,
@@ -26,7 +29,6 @@ from predictor.report.evidence import (
     errors_by_series,
     list_hold_outs,
     list_runs,
-    list_warnings,
     rows_by_trust,
     with_combination,
 )
@@ -36,10 +38,18 @@ from predictor.report.figures import (
     clusters_figure,
     coverage_figure,
     interval_bar,
+    sensitivity_figure,
 )
 from predictor.report.loss_laws import LossLaw
 from predictor.report.sensitivity import FACTORS, forecast_grid
-from predictor.report.wording import compute, grade_letters, interval, percent, shots, times
+from predictor.report.verdict import Made, Verdict, reach_verdict
+from predictor.report.wording import compute, grade_letters, interval, percent, plural, shots, times
+
+# Beginnings of reasons that go on with numbers, and what they have in common.
+_ALIKE = {
+    "scores differ": "scores differ by no more than their noise",
+    "scores follow compute": "scores follow compute no more clearly than their noise does",
+}
 
 
 @dataclass(frozen=True)
@@ -95,8 +105,10 @@ class Report:
 
     Attributes:
         forecast: the target and the record.
+        verdict: the first screen.
+        made: when and by whom, or None where that is not stated.
         ratio: the target's compute over that of the largest run.
-        firm: benchmarks with a forecast, by grade, then name.
+        firm: benchmarks with a forecast, the surest first.
         unsure: those graded F, by name.
         grades: grade -> number of benchmarks.
         reasons: why benchmarks are graded F -> how many.
@@ -104,10 +116,10 @@ class Report:
         hold_outs: the backtest's hold-outs.
         backtest: heading -> errors of the methods.
         common: what the reasons of all grades A to E begin with, said once instead of in every line.
-        warnings: what to know before relying on the numbers.
         tested: forecast against truth of the held-out runs, drawn, or None where none could be held out.
         factors: factors of the target's parameters and tokens of the what-if.
-        what_if: by factor of parameters, by factor of tokens, in the order of the page: median and 80 % interval.
+        what_if: by factor of parameters, by factor of tokens, in the order of the page: median and 80% interval.
+        sensitivity: the mean over size, length and cost, drawn, or None where there is no mean.
         laws: of the held-out losses; None where nobody asked for them.
         coverage: how often the intervals of whole forecasts held the truth, by distance, all of them last; None where
             that was not measured.
@@ -116,9 +128,13 @@ class Report:
         panel: the observations.
         history: the backtest with the combination, as of `with_combination`.
         others: forecasts of benchmarks whose metrics are no shares, in their own unit.
+        changes: what moved since an earlier forecast of the target, or None where none was given.
+        beside: other targets beside this one, or None where none was named.
     """
 
     forecast: Forecast
+    verdict: Verdict
+    made: Made | None
     ratio: float
     firm: tuple[Benchmark, ...]
     unsure: tuple[Benchmark, ...]
@@ -128,10 +144,10 @@ class Report:
     hold_outs: tuple[HoldOut, ...]
     backtest: tuple[tuple[str, list[Errors]], ...]
     common: str
-    warnings: tuple[str, ...]
     tested: dict[str, Any] | None
     factors: tuple[float, ...]
     what_if: list[list[list[list[float] | None]]]
+    sensitivity: dict[str, Any] | None
     laws: tuple[LossLaw, ...] | None
     coverage: tuple[Held, ...] | None
     covered: dict[str, Any] | None
@@ -139,6 +155,12 @@ class Report:
     panel: Panel
     history: pd.DataFrame
     others: tuple[TaskForecast, ...] = ()
+    changes: Changes | None = None
+    beside: SideBySide | None = None
+
+    def move_of(self, benchmark: Benchmark) -> Move | None:
+        """What moved of a benchmark since the earlier forecast, or None where there is none."""
+        return None if self.changes is None else self.changes.of(benchmark.forecast.series)
 
     @property
     def benchmarks(self) -> tuple[Benchmark, ...]:
@@ -155,6 +177,9 @@ def build_report(
     laws: Sequence[LossLaw] | None = None,
     record: TrackRecord | None = None,
     refine: Callable[[Forecast], Forecast] | None = None,
+    made: Made | None = None,
+    against: Forecast | None = None,
+    beside: Sequence[tuple[Forecaster, Forecast]] = (),
 ) -> Report:
     """Forecast a target and collect what a reader needs to judge it.
 
@@ -167,9 +192,18 @@ def build_report(
         laws: of the held-out losses, from `fit_loss_laws`.
         record: whole forecasts of held-out runs, from `predictor.forecasting.track_record`: how often intervals held.
         refine: adds to the forecast, as the mean over a suite or the probability of what is required.
+        made: when and by whom the report is made.
+        against: an earlier forecast of the target; the report marks what changed since.
+        beside: forecasts of other targets, each with what it was made with, shown beside this one.
+
+    Raises:
+        ForecastError: no benchmark is scored in percent.
+        InputError: the earlier forecast is of another target.
     """
     forecast = forecaster.predict(params, tokens)
     forecast = forecast if refine is None else refine(forecast)
+    changes = None if against is None else compare_forecasts(against, forecast)
+    side_by_side = put_side_by_side([(forecaster, forecast), *beside]) if beside else None
     others = tuple(found for found in forecast.forecasts if not found.scale.is_share)
     forecaster, forecast = _in_points(forecaster, forecast)
     history = with_combination(forecaster)
@@ -180,13 +214,14 @@ def build_report(
         (heading, errors_by_method(history[history["series"].isin(rows)], hold_outs))
         for heading, rows in (("benchmarks graded A to E", firm), ("benchmarks graded F", unsure))
     ]
-    ratio = forecast.target.flops / float(forecaster.panel.flops.max())
     coverage = list_coverage(record) if record is not None else None
-    seldom = warn_of_coverage(coverage, ratio) if coverage is not None else None
+    grid = forecast_grid(forecaster, forecast)
     tally = Counter(one.grade for one in forecast.forecasts)
     return Report(
         forecast=forecast,
-        ratio=ratio,
+        verdict=reach_verdict(forecaster, forecast, coverage),
+        made=made,
+        ratio=compute_ratio(forecaster.panel, forecast.target),
         firm=tuple(one for one in benchmarks if one.firm),
         unsure=tuple(one for one in benchmarks if not one.firm),
         grades={letter: tally[letter] for letter in grade_letters()},
@@ -195,12 +230,10 @@ def build_report(
         hold_outs=tuple(hold_outs),
         backtest=tuple((heading, errors) for heading, errors in backtest if errors),
         common=_common(forecast),
-        warnings=(*list_warnings(forecaster, forecast), *([seldom] if seldom else [])),
         tested=_tested(forecaster, history, set(firm)),
         factors=FACTORS,
-        what_if=[
-            [[cell[index] for index in order] for cell in line] for line in forecast_grid(forecaster, params, tokens)
-        ],
+        what_if=[[[cell.forecasts[index] for index in order] for cell in line] for line in grid],
+        sensitivity=sensitivity_figure(grid, name_of_mean(forecast)),
         laws=None if laws is None else tuple(laws),
         coverage=coverage,
         # One band alone shows nothing that the table does not.
@@ -209,7 +242,15 @@ def build_report(
         panel=forecaster.panel,
         history=history,
         others=others,
+        changes=changes,
+        beside=side_by_side,
     )
+
+
+def name_of_mean(forecast: Forecast) -> str:
+    """Name what the sensitivity is of, as `mean of 12 benchmarks`."""
+    mean = forecast.mean
+    return "forecast score" if mean is None else f"{mean.name} of {plural(len(mean.series), 'benchmark')}"
 
 
 def _in_points(forecaster: Forecaster, forecast: Forecast) -> tuple[Forecaster, Forecast]:
@@ -284,8 +325,12 @@ def _tested(forecaster: Forecaster, history: pd.DataFrame, firm: set[int]) -> di
     return backtest_figure(points)
 
 
-def _place(one: TaskForecast) -> tuple[str, str, int, str]:
-    return one.grade, one.task, -1 if one.num_fewshot is None else one.num_fewshot, one.metric
+def _place(one: TaskForecast) -> tuple[bool, float, str, int, str]:
+    """Sort the surest first, by the width of the 80% interval as it is shown; those that cannot be forecast last."""
+    firm = one.grade != NOT_FORECASTABLE
+    low, high = (round(100 * end, 1) for end in one.intervals["80"])
+    width = round(high - low, 1) if firm else 0.0
+    return not firm, width, one.task, -1 if one.num_fewshot is None else one.num_fewshot, one.metric
 
 
 def _methods(one: TaskForecast, errors: dict[str, Errors]) -> tuple[MethodLine, ...]:
@@ -306,9 +351,9 @@ def _caption(forecaster: Forecaster, row: int, one: TaskForecast, forecast: Fore
     least, most = seen[np.argmin(panel.flops[seen])], seen[np.argmax(panel.flops[seen])]
     eighty, ninety_five = (interval(one.intervals[level]) for level in ("80", "95"))
     if one.grade == NOT_FORECASTABLE:
-        told = f"No forecast; the 95 % interval would be {ninety_five}"
+        told = f"No forecast; the 95% interval would be {ninety_five}"
     else:
-        told = f"Forecast {percent(one.median)}, 80 % interval {eighty}, 95 % interval {ninety_five}"
+        told = f"Forecast {percent(one.median)}, 80% interval {eighty}, 95% interval {ninety_five}"
     runs = np.unique(panel.run[seen]).size
     count = f"{runs} runs" if seen.size == runs else f"{seen.size} checkpoints of {runs} runs"
     ratio = times(target.flops / float(panel.flops.max()))
@@ -335,7 +380,7 @@ def _reasons(forecast: Forecast) -> tuple[tuple[str, int], ...]:
     for one in forecast.forecasts:
         if one.grade == NOT_FORECASTABLE:
             reason = one.why.removeprefix("not forecastable: ").split(" (")[0]
-            found["scores differ by no more than their noise" if reason.startswith("scores differ") else reason] += 1
+            found[next((short for start, short in _ALIKE.items() if reason.startswith(start)), reason)] += 1
     return tuple(sorted(found.items(), key=lambda item: (-item[1], item[0])))
 
 

@@ -11,7 +11,7 @@ from predictor.forecasting import TrackRecord
 from predictor.forecasting.track_record import LEVELS
 
 # Fewer forecasts than this say little of how often intervals hold.
-_ENOUGH = 20
+ENOUGH = 20
 # Intervals that held this many points more seldom than their level says are spoken of first.
 _SHORT = 10
 
@@ -58,6 +58,31 @@ def list_coverage(record: TrackRecord) -> tuple[Held, ...]:
     )
 
 
+def nearest_band(coverage: Sequence[Held], ratio: float) -> Held | None:
+    """Return the band of distance nearest to the target's that has forecasts enough; None where none has."""
+    usable = [band for band in coverage[:-1] if band.forecasts >= ENOUGH]
+    return min(usable, key=lambda band: abs(np.log(band.ratio / max(ratio, 1.0)))) if usable else None
+
+
+def describe_coverage(coverage: Sequence[Held] | None, ratio: float, untested: bool = False) -> str:
+    """Write in one sentence how often intervals held at the distance nearest to the target's.
+
+    Args:
+        coverage: from `list_coverage`, or None where it was not measured.
+        ratio: the target's compute over that of the largest run.
+        untested: whether no run could be held out.
+    """
+    if coverage is None:
+        return "not measured: no run could be held out" if untested else "how often intervals hold was not measured"
+    near = nearest_band(coverage, ratio)
+    held = near or coverage[-1]
+    shares = " and ".join(f"{level}% intervals held {100 * held.inside[level]:.0f}%" for level in LEVELS)
+    where = f"{held.band} the compute of the fitted runs" if near else "all distances, too few to judge by"
+    return (
+        f"{shares} of {held.forecasts:,} held-out scores ({where}), missed by {100 * held.error:.1f} points on average"
+    )
+
+
 def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
     """Say where intervals held far too seldom; None where they did not.
 
@@ -67,11 +92,10 @@ def warn_of_coverage(coverage: Sequence[Held], ratio: float) -> str | None:
         coverage: from `list_coverage`.
         ratio: the target's compute over that of the largest run.
     """
-    *bands, every = coverage
+    every = coverage[-1]
     looked_at = [(every, "of all held-out runs")]
-    usable = [one for one in bands if one.forecasts >= _ENOUGH]
-    if usable:
-        near = min(usable, key=lambda one: abs(np.log(one.ratio / max(ratio, 1.0))))
+    near = nearest_band(coverage, ratio)
+    if near is not None:
         # One band that is all there is would be said twice.
         where = f"of held-out runs at the distance nearest to this ({near.band} the compute of the fitted ones)"
         looked_at = [(near, where), *(looked_at if near.forecasts < every.forecasts else [])]
@@ -86,7 +110,5 @@ def _fell_short(one: Held) -> str:
     """Name the levels that held far too seldom, and how often; empty where there are none or too few forecasts."""
     # Shares are compared as they are shown, in whole points.
     shares = {level: round(100 * one.inside[level]) for level in LEVELS}
-    short = [
-        f"the {level} % intervals held {share} %" for level, share in shares.items() if share < int(level) - _SHORT
-    ]
-    return f"{' and '.join(short)} of the scores" if short and one.forecasts >= _ENOUGH else ""
+    short = [f"the {level}% intervals held {share}%" for level, share in shares.items() if share < int(level) - _SHORT]
+    return f"{' and '.join(short)} of the scores" if short and one.forecasts >= ENOUGH else ""

@@ -10,7 +10,7 @@ from typing import Any
 
 from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.progress import Progress, opened
-from predictor.report.content import Benchmark, Report
+from predictor.report.content import Benchmark, Report, name_of_mean
 from predictor.report.figures.static import FORMATS, render_figure, require_matplotlib
 from predictor.report.wording import interval, percent
 from predictor.results.destination import check_folder
@@ -97,6 +97,9 @@ def _drawings(report: Report) -> Iterator[Drawing]:
         if one.clusters is not None:
             name = f"{_file_name(one)}-clusters"
             yield Drawing(name, _title(one), "clusters of its items by difficulty", one.clusters, legend=False)
+    if report.sensitivity:
+        shown = "over size, length and cost"
+        yield Drawing("sensitivity", name_of_mean(report.forecast).capitalize(), shown, report.sensitivity)
     for law in report.laws or ():
         if law.figure is not None:
             yield Drawing(_safe(law.task), law.task, law.formula, law.figure)
@@ -114,9 +117,9 @@ def _title(one: Benchmark) -> str:
 
 def _verdict(one: Benchmark) -> str:
     if one.forecast.grade == NOT_FORECASTABLE:
-        return f"not forecastable (F), 95 % range {interval(one.forecast.intervals['95'])}"
+        return f"not forecastable (F), 95% range {interval(one.forecast.intervals['95'])}"
     ends = one.forecast.intervals["80"]
-    return f"forecast {percent(one.forecast.median)}, 80 % interval {interval(ends)}, grade {one.forecast.grade}"
+    return f"forecast {percent(one.forecast.median)}, 80% interval {interval(ends)}, grade {one.forecast.grade}"
 
 
 def _file_name(one: Benchmark) -> str:

@@ -9,12 +9,8 @@ import pandas as pd
 
 from predictor.forecasting import METHODS, Forecast, Forecaster
 from predictor.forecasting.grade import NOT_FORECASTABLE
-from predictor.report.wording import times
 
 COMBINATION = "combination"
-
-# Beyond this many times the compute of the largest run, nothing held out was as far away.
-_FAR = 10.0
 
 
 @dataclass(frozen=True)
@@ -136,24 +132,3 @@ def rows_by_trust(forecaster: Forecaster, forecast: Forecast) -> tuple[list[int]
     for row, one in zip(forecaster.rows, forecast.forecasts, strict=True):
         (unsure if one.grade == NOT_FORECASTABLE else firm).append(row)
     return firm, unsure
-
-
-def list_warnings(forecaster: Forecaster, forecast: Forecast) -> list[str]:
-    """Say what about this target and these runs a reader should know before relying on the numbers."""
-    panel, target = forecaster.panel, forecast.target
-    found = []
-    ratio = target.flops / float(panel.flops.max())
-    if ratio > _FAR:
-        furthest = float(forecaster.history["ratio"].max()) if len(forecaster.history) else None
-        tested = f" the backtest reaches {times(furthest)}." if furthest else " nothing could be held out to test it."
-        found.append(f"The target has {times(ratio)} the compute of the largest run;{tested}")
-    elif forecaster.history.empty:
-        found.append("Too few runs to hold any out: the intervals rest on a general expectation, not on a backtest.")
-    density, seen = target.tokens / target.params, panel.tokens / panel.params
-    # Twice outside: runs differ by small amounts in how their parameters are counted.
-    if not seen.min() / 2 <= density <= 2 * seen.max():
-        found.append(
-            f"The target trains on {density:,.0f} tokens per parameter, the runs on {seen.min():,.0f} to "
-            f"{seen.max():,.0f}: how scores depend on that balance is extrapolated too."
-        )
-    return found

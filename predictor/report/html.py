@@ -15,24 +15,34 @@ from markupsafe import Markup, escape
 
 from predictor.quantity import format_probability, format_quantity
 from predictor.report import wording
-from predictor.report.content import Report
+from predictor.report.content import Report, name_of_mean
 from predictor.report.figures import COLOURS
+from predictor.report.sensitivity import GPU, UTILISATION, gpu_days
+from predictor.report.verdict import GO, NO_GO
 
 
 def render_html(report: Report) -> str:
     """Render the report's page."""
-    figures = {one.anchor: one.figure for one in report.benchmarks}
+    figures: dict[str, Any] = {one.anchor: one.figure for one in report.benchmarks}
     figures |= {f"{one.anchor}-clusters": one.clusters for one in report.benchmarks if one.clusters is not None}
     figures |= {f"law-{number}": one.figure for number, one in enumerate(report.laws or ()) if one.figure is not None}
-    figures |= {name: drawn for name, drawn in (("tested", report.tested), ("covered", report.covered)) if drawn}
+    single = {"tested": report.tested, "covered": report.covered, "sensitivity": report.sensitivity}
+    figures |= {name: drawn for name, drawn in single.items() if drawn}
     return render(
         "report.html.j2",
         figures,
-        scripts=("tables.js", "plots.js", "whatif.js"),
+        scripts=("fold.js", "tables.js", "plots.js", "whatif.js"),
         what_if=Markup(json.dumps(report.what_if, separators=(",", ":"))),
         report=report,
         target=report.forecast.target,
         record=report.forecast.record,
+        go=GO,
+        no_go=NO_GO,
+        gpu=GPU,
+        utilisation=UTILISATION,
+        plan_gpu_days=gpu_days(report.forecast.target.flops),
+        mean_name=name_of_mean(report.forecast),
+        grade_scale=wording.grade_scale(),
     )
 
 

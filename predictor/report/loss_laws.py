@@ -24,7 +24,7 @@ _LEVELS = ("80", "95")
 
 @dataclass(frozen=True)
 class Coefficient:
-    """One fitted number of a law, with its 95 % interval."""
+    """One fitted number of a law, with its 95% interval."""
 
     name: str
     meaning: str

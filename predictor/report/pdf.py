@@ -14,16 +14,20 @@ from typing import TYPE_CHECKING
 
 from predictor.distribution import install_command
 from predictor.errors import InputError
+from predictor.forecasting.grade import NOT_FORECASTABLE
 from predictor.progress import Done, Progress, opened
 from predictor.quantity import format_probability, format_quantity
-from predictor.report.content import Benchmark, Report
+from predictor.report.content import Benchmark, Report, name_of_mean
 from predictor.report.evidence import Errors
 from predictor.report.figures.static import render_figure, require_matplotlib
+from predictor.report.sensitivity import GPU, UTILISATION, gpu_days
 from predictor.report.wording import (
     compute,
     grade_in_short,
     grade_meaning,
+    in_unit,
     interval,
+    percent,
     plural,
     points,
     sentence,
@@ -80,8 +84,8 @@ def write_pdf(report: Report, out: str | Path, progress: Progress | None = None)
         _head(sheet, report)
         _forecasts(sheet, report)
         _unsure(sheet, report)
-        _what_if(sheet, report)
         _figures(sheet, report, done)
+        _what_if(sheet, report)
         _laws(sheet, report, done)
         _backtest(sheet, report)
         _record(sheet, report)
@@ -101,8 +105,64 @@ def _head(sheet: Sheet, report: Report) -> None:
             ("Can be forecast", f"{len(report.firm)} of {plural(len(report.benchmarks), 'benchmark')}"),
         )
     )
-    for warning in report.warnings:
-        sheet.notice(sentence(warning))
+    verdict = report.verdict
+    sheet.notice(f"{verdict.word}. {sentence(verdict.reason)}")
+    for place, risk in enumerate(verdict.risks, 1):
+        sheet.text(f"{'Risks. ' if place == 1 else ''}{place}. {sentence(risk)}")
+    sheet.text(f"Distance. {sentence(verdict.distance)}")
+    sheet.text(f"Calibration. {sentence(verdict.calibration)}")
+    if report.made is not None:
+        sheet.aside(f"{report.made.date}, made by {report.made.by}.")
+    _changes(sheet, report)
+    _beside(sheet, report)
+
+
+def _changes(sheet: Sheet, report: Report) -> None:
+    changes = report.changes
+    if changes is None:
+        return
+    sheet.heading("Changes since the earlier forecast")
+    if changes.mean_difference is not None:
+        sheet.text(f"The mean moved by {points(changes.mean_difference)} points.")
+    for cause in changes.causes:
+        sheet.text(sentence(cause))
+    moved = [move for move in changes.moves if move.what != "unchanged"]
+    rows = [
+        (
+            move.series.label,
+            *(
+                in_unit(found, found.median) if found is not None and found.grade != NOT_FORECASTABLE else "–"
+                for found in (move.before, move.after)
+            ),
+            f"{move.what}{' (outside the earlier 80% interval)' if move.leaves_interval else ''}",
+        )
+        for move in moved
+    ]
+    if rows:
+        sheet.table(("Benchmark", "Then", "Now", "Change"), rows, (62, 20, 20, 80), "LRRL")
+
+
+def _beside(sheet: Sheet, report: Report) -> None:
+    beside = report.beside
+    if beside is None:
+        return
+    sheet.heading("Side by side")
+    sheet.aside(f"Forecasts in percent with their 80% intervals; means over the {beside.common} that all can forecast.")
+
+    def shown(median: float, ends: tuple[float, float]) -> str:
+        return f"{points(median)} ({interval(ends)})"
+
+    rows = [("Mean", *(shown(c.mean.median, c.mean.intervals["80"]) if c.mean else "–" for c in beside.columns))]
+    for requirement in beside.columns[0].require:
+        chances = (format_probability(column.probability_of(requirement.name)) for column in beside.columns)
+        rows.append((f"{requirement.name} at least {percent(requirement.level)}", *chances))
+    rows.append((f"{GPU} days", *(format_quantity(column.gpu_days) for column in beside.columns)))
+    for series in beside.series:
+        found = [column.firm(series) for column in beside.columns]
+        rows.append((series.label, *("–" if f is None else shown(f.median, f.intervals["80"]) for f in found)))
+    width = 130 / len(beside.columns)
+    heads = ("Benchmark", *(column.label for column in beside.columns))
+    sheet.table(heads, rows, (52, *[width] * len(beside.columns)), "L" + "R" * len(beside.columns))
 
 
 def _mean_facts(report: Report) -> Iterator[tuple[str, str]]:
@@ -121,7 +181,7 @@ def _forecasts(sheet: Sheet, report: Report) -> None:
         sheet.text("None of the benchmarks can be forecast from these runs.")
         return
     tally = ", ".join(f"{letter}: {count}" for letter, count in report.grades.items() if count)
-    sheet.aside(f"Scores in percent. Benchmarks by grade: {tally}. The grade says how wide the 80 % interval is.")
+    sheet.aside(f"Scores in percent. Benchmarks by grade: {tally}. The grade says how wide the 80% interval is.")
     rows = []
     for one in report.firm:
         found = one.forecast
@@ -136,7 +196,7 @@ def _forecasts(sheet: Sheet, report: Report) -> None:
                 sentence(found.why.removeprefix(report.common)),
             )
         )
-    heads = ("Benchmark", "Grade", "Forecast", "80 %", "95 %", "Largest run", "Why")
+    heads = ("Benchmark", "Grade", "Forecast", "80%", "95%", "Largest run", "Why")
     sheet.table(heads, rows, (44, 11, 15, 20, 20, 15, 57), "LCRRRRL", strong=2)
     if report.common:
         sheet.aside(f"Of all of them: {sentence(report.common.removesuffix('; '))}")
@@ -158,13 +218,23 @@ def _unsure(sheet: Sheet, report: Report) -> None:
         )
         for one in report.unsure
     ]
-    sheet.table(("Benchmark", "Largest run", "Chance", "95 % range", "Why"), rows, (50, 17, 14, 22, 79), "LRRRL")
+    sheet.table(("Benchmark", "Largest run", "Chance", "95% range", "Why"), rows, (50, 17, 14, 22, 79), "LRRRL")
 
 
 def _what_if(sheet: Sheet, report: Report) -> None:
     if not report.firm:
         return
-    sheet.heading("What if")
+    sheet.heading("What could change it", room=_WITH_FIGURES)
+    if report.sensitivity:
+        sheet.figure(
+            _drawn(report.sensitivity, _SQUARE),
+            name_of_mean(report.forecast),
+            "over size, length and cost",
+            "A line per size; along a line training grows longer, from a quarter to four times the plan. The plan "
+            f"takes about {format_quantity(gpu_days(report.forecast.target.flops))} {GPU} days at "
+            f"{100 * UTILISATION:g}% of its dense bfloat16 peak.",
+        )
+        sheet.end_figures()
     sheet.aside("Forecast medians in percent, for other numbers of parameters N and of training tokens D than planned.")
     plan = report.factors.index(1.0)
     places = [plan, *(i for i in range(len(report.factors)) if i != plan)]
@@ -183,7 +253,7 @@ def _figures(sheet: Sheet, report: Report, done: Done) -> None:
     sheet.heading("Figures", room=_WITH_FIGURES)
     sheet.text(
         "Scores against training compute. Dots are runs, ± one standard error; the line is the fitted curve, shaded "
-        "its 80 % band; the diamond is the target with its 80 % (thick) and 95 % interval (thin); the dashed line is "
+        "its 80% band; the diamond is the target with its 80% (thick) and 95% interval (thin); the dashed line is "
         "chance. The curve follows models that grow in size and tokens together, from the smallest run to the target."
     )
     for one in report.benchmarks:
@@ -219,15 +289,15 @@ def _laws(sheet: Sheet, report: Report, done: Done) -> None:
             f"{one.best:.4g}",
             f"{one.value:.4g}",
             *(f"{low:.4g}–{high:.4g}" for low, high in (one.intervals or {}).values()),
-            f"{100 * one.residual:.2g} %",
+            f"{100 * one.residual:.2g}%",
         )
         for one in fitted
     ]
-    heads = ("Loss", "Law", "Lowest seen", "Target", "80 %", "95 %", "Residuals")
+    heads = ("Loss", "Law", "Lowest seen", "Target", "80%", "95%", "Residuals")
     sheet.table(heads, rows, (38, 44, 18, 16, 24, 24, 18), "LLRRRRR", strong=3)
     for one in fitted:
         told = ", ".join(f"{each.name} {each.value:.3g} [{each.low:.3g}, {each.high:.3g}]" for each in one.coefficients)
-        caption = f"{plural(one.observations, 'observation')}. {told} (95 % intervals). The target {one.place}."
+        caption = f"{plural(one.observations, 'observation')}. {told} (95% intervals). The target {one.place}."
         sheet.figure(_drawn(one.figure or {}), one.task, one.law, caption)
         done(one.task)
     sheet.end_figures()
@@ -254,7 +324,7 @@ def _backtest(sheet: Sheet, report: Report) -> None:
         sheet.figure(
             _drawn(report.covered, _SQUARE),
             "How often the intervals held",
-            "80 % blue, 95 % orange",
+            "80% blue, 95% orange",
             "Share of held-out scores inside the interval, by the compute of the held-out run over that of the largest "
             "fitted one. Dashed lines are what is meant.",
         )
@@ -264,15 +334,15 @@ def _backtest(sheet: Sheet, report: Report) -> None:
             (
                 one.band,
                 str(one.forecasts),
-                f"{100 * one.inside['80']:.0f} %",
-                f"{100 * one.inside['95']:.0f} %",
+                f"{100 * one.inside['80']:.0f}%",
+                f"{100 * one.inside['95']:.0f}%",
                 points(one.width["80"]),
                 points(one.error),
                 points(one.noise_floor),
             )
             for one in report.coverage
         ]
-        heads = ("Distance", "Forecasts", "inside 80 %", "inside 95 %", "width of 80 %", "Error", "Noise floor")
+        heads = ("Distance", "Forecasts", "inside 80%", "inside 95%", "width of 80%", "Error", "Noise floor")
         sheet.aside("Whole forecasts made without the held-out runs: weights, intervals and grades included.")
         sheet.table(heads, rows, (38, *[24] * 6), "LRRRRRR")
     columns = ("Method", *(f"largest {one.count}" for one in report.hold_outs), "all", "tests")

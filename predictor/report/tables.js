@@ -24,9 +24,15 @@ function applyFilter() {
   }
   const filtered = words.length > 0 || grades.size > 0;
   document.getElementById("shown").textContent = filtered ? `${shown} of ${rows.length} shown` : "";
-  // What a filter finds among the folded ones should be seen.
+  // What a filter finds should be seen, also among the folded ones and below the first few on a phone.
+  const firm = document.getElementById("firm-table");
+  if (filtered && firm !== null) showAll(firm);
   if (fold !== null && foldedAtFirst) fold.open = filtered && unsure > 0;
-  for (const divider of document.querySelectorAll(".divider")) divider.hidden = unsure === 0;
+  const figures = document.getElementById("unsure-figures");
+  if (figures !== null) {
+    figures.hidden = unsure === 0;
+    if (filtered && unsure > 0) figures.open = true;
+  }
 }
 
 function valueOf(row, key, kind) {
@@ -79,14 +85,3 @@ for (const chip of chips) {
     applyFilter();
   });
 }
-// A link to a folded row's figure works by itself; one to the folded table has to open it.
-document.querySelector('nav a[href="#unsure"]')?.addEventListener("click", () => (fold.open = true));
-
-// On paper nothing is folded.
-let openBeforePrint = true;
-addEventListener("beforeprint", () => {
-  if (fold !== null) [openBeforePrint, fold.open] = [fold.open, true];
-});
-addEventListener("afterprint", () => {
-  if (fold !== null) fold.open = openBeforePrint;
-});

@@ -175,6 +175,20 @@ def _what_if(report: Report) -> Iterator[Row]:
                 yield {**_key(one), **model, "median": median, "low80": low, "high80": high}
 
 
+def _changes(report: Report) -> Iterator[Row]:
+    yield from report.changes.to_json()["moves"] if report.changes else ()
+
+
+def _beside(report: Report) -> Iterator[Row]:
+    beside = report.beside
+    for column in beside.columns if beside else ():
+        for answer in column.answers.values():
+            firm = column.firm(answer.series)
+            low, high = firm.intervals["80"] if firm else (None, None)
+            numbers = {"median": firm.median if firm else None, "low80": low, "high80": high}
+            yield {"target": column.label, **_key_of(answer), "grade": answer.grade, **numbers}
+
+
 def _runs(report: Report) -> Iterator[Row]:
     for run in report.runs:
         yield {
@@ -216,6 +230,8 @@ TABLES: dict[str, Callable[[Report], Iterator[Row]]] = {
     "backtest": _backtest,
     "coverage": _coverage,
     "what_if": _what_if,
+    "changes": _changes,
+    "beside": _beside,
     "runs": _runs,
     "loss_laws": _loss_laws,
     "loss_coefficients": _loss_coefficients,

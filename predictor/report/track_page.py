@@ -76,7 +76,7 @@ def render_track(track: RunTrack, required: Sequence[Requirement] = ()) -> str:
     return render(
         "track.html.j2",
         figures,
-        scripts=("plots.js", "track.js"),
+        scripts=("fold.js", "plots.js"),
         track=track,
         lines=lines,
         required=required,

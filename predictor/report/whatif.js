@@ -15,7 +15,7 @@
         const place = Number(row.dataset.place);
         const part = (name) => row.querySelector(`[data-part="${name}"]`);
         const numbers = chosen[place];
-        part("then").textContent = numbers === null ? "–" : `${numbers[0].toFixed(1)}\u00a0%`;
+        part("then").textContent = numbers === null ? "–" : `${numbers[0].toFixed(1)}%`;
         part("interval").textContent = numbers === null ? "–" : `${numbers[1].toFixed(1)}–${numbers[2].toFixed(1)}`;
         const change = numbers === null || planned[place] === null ? null : numbers[0] - planned[place][0];
         part("change").textContent = change === null ? "–" : `${change > 0 ? "+" : ""}${change.toFixed(1)}`;

@@ -14,8 +14,8 @@ _NO_BREAK = "\N{NO-BREAK SPACE}"
 
 
 def percent(share: float) -> str:
-    """Write a share with its unit, as `67.2 %`."""
-    return f"{points(share)}{_NO_BREAK}%"
+    """Write a share with its unit, as `67.2%`."""
+    return f"{points(share)}%"
 
 
 def points(share: float) -> str:
@@ -76,7 +76,7 @@ def grade_letters() -> list[str]:
 
 
 def grade_in_short(letter: str) -> str:
-    """Say in a few characters how wide a grade's 80 % interval may be, as `±2 points`."""
+    """Say in a few characters how wide a grade's 80% interval may be, as `±2 points`."""
     if letter == NOT_FORECASTABLE:
         return "no forecast"
     widths = dict(LETTERS)
@@ -84,6 +84,17 @@ def grade_in_short(letter: str) -> str:
         finite = max(width for width in widths.values() if math.isfinite(width))
         return f"wider than ±{100 * finite:g}"
     return f"within ±{100 * widths[letter]:g}"
+
+
+def grade_scale() -> str:
+    """List the grades with the half widths up to which they are given, as `A up to 2 points, B 3.5, …`."""
+    finite = [(letter, width) for letter, width in LETTERS if math.isfinite(width)]
+    first, *others = (f"{letter} up to {100 * width:g}" for letter, width in finite)
+    wider = next(letter for letter, width in LETTERS if math.isinf(width))
+    return (
+        f"{first} points, {', '.join(others)}, {wider} more, {NOT_FORECASTABLE} no forecast; with fewer than "
+        f"{RUNS_FOR_TRUST} runs none above D"
+    )
 
 
 def grade_meaning(letter: str) -> str:
@@ -96,8 +107,8 @@ def grade_meaning(letter: str) -> str:
     widths = dict(LETTERS)
     if math.isinf(widths[letter]):
         finite = max(width for width in widths.values() if math.isfinite(width))
-        return f"The 80 % interval is wider than ±{100 * finite:g} points: a direction rather than a number."
-    text = f"The 80 % interval is no wider than ±{100 * widths[letter]:g} points."
+        return f"The 80% interval is wider than ±{100 * finite:g} points: a direction rather than a number."
+    text = f"The 80% interval is no wider than ±{100 * widths[letter]:g} points."
     if letter == "D":
         text += f" Also the best grade that a benchmark with fewer than {RUNS_FOR_TRUST} scored runs can get."
     return text

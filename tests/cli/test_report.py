@@ -66,7 +66,7 @@ def test_a_report_is_written_and_tells_how(table: Path, tmp_path: Path) -> None:
     assert done.stdout == ""
     text = out.read_text(encoding="utf-8")
     assert "1.5B parameters on 100B tokens" in text
-    assert "--params 1.5B --tokens 100B --tasks rising --method auto --seed 0 --out report.html" in text
+    assert "--params 1.5B --tokens 100B --tasks rising --method auto --seed 0 --by " in text
     assert text.count("<article") == 1
 
 
@@ -163,3 +163,36 @@ def test_a_missing_package_is_named(table: Path, tmp_path: Path) -> None:
     done = subprocess.run([sys.executable, "-c", blocked, *arguments], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert done.stderr == "error: the package matplotlib is not installed; pip install 'downstream-predictor[paper]'\n"
+
+
+def test_targets_side_by_side_an_earlier_forecast_and_a_signature(
+    table: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    target = ["--results", str(table), "--params", "1.5B", "--tokens", "1e11"]
+    old, out = tmp_path / "old.json", tmp_path / "report.html"
+
+    def run(*arguments: str) -> int:
+        with pytest.raises(SystemExit) as ended:
+            main([*arguments])
+        return int(ended.value.code or 0)
+
+    assert run("forecast", *target, "--tasks", "rising", "--json", str(old)) == 0
+    more = ["--beside", "3B:2e11", "--against", str(old), "--by", "Ada <L>", "--date", "2026-03-01", "--no-coverage"]
+    assert run("report", *target, *more, "--require", "rising=0.5", "--out", str(out)) == 0
+    text = out.read_text(encoding="utf-8")
+    assert "2026-03-01 · made by Ada &lt;L&gt;" in text
+    assert "3B on 200B" in text
+    assert "1 of 2\N{NO-BREAK SPACE}benchmarks changed" in text
+    again = "--require rising=0.5 --beside 3B:200B --against"
+    assert again in text
+    capsys.readouterr()
+    (tmp_path / "no.json").write_text("{}")
+    for arguments, said in (
+        (("--against", str(tmp_path / "no.json")), "holds no forecast"),
+        (("--against", str(tmp_path / "missing.json")), "cannot be read"),
+        (("--params", "3B", "--against", str(old)), "the earlier forecast is of"),
+        (("--beside", "7B"), "is not PARAMS:TOKENS"),
+        (("--beside", "3B:2e11:nowhere"), "nowhere"),
+    ):
+        assert run("report", *target, *arguments, "--no-coverage", "--out", str(out)) == 2
+        assert said in capsys.readouterr().err

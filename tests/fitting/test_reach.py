@@ -11,7 +11,7 @@ def test_a_point_between_the_runs_interpolates():
     found = reach(FITTED, {"params": 1e9, "tokens": 5e10})
     assert found.interpolates
     assert found.beyond == {"params": 0.0, "tokens": 0.0}
-    assert "within the convex range" in str(found)
+    assert "among the fitted inputs" in str(found)
 
 
 def test_a_point_beyond_says_how_far_in_each_input():

@@ -27,7 +27,7 @@ def test_the_table_counts_what_the_intervals_held(record: TrackRecord, forecaste
         encoding="utf-8"
     )
     shown = page[page.index('id="coverage"') :].split("</table>")[0]
-    assert f'>{len(inside)}</td><td class="number">{100 * every.inside["80"]:.0f} %</td>' in shown
+    assert f'>{len(inside)}</td><td class="number">{100 * every.inside["80"]:.0f}%</td>' in shown
     assert "is not measured here" not in page
 
 
@@ -42,8 +42,8 @@ def test_intervals_that_held_too_seldom_at_the_distance_of_the_target_are_warned
     told = warn_of_coverage([near, far, few, every], 30.0)
     # 30 times is further than any band with forecasts enough: what is said of the nearest is said as such.
     assert told == (
-        "Of held-out runs at the distance nearest to this (up to 10x the compute of the fitted ones) the 80 % "
-        "intervals held 55 % of the scores: take the intervals for too narrow."
+        "Of held-out runs at the distance nearest to this (up to 10x the compute of the fitted ones) the 80% "
+        "intervals held 55% of the scores: take the intervals for too narrow."
     )
     assert warn_of_coverage([few, replace(few, band="all")], 30.0) is None
 
@@ -51,7 +51,7 @@ def test_intervals_that_held_too_seldom_at_the_distance_of_the_target_are_warned
 def test_intervals_that_held_too_seldom_over_all_are_warned_of_though_those_nearby_held() -> None:
     near, far = held("up to 2x", 1.5, 30, 0.82, 0.95), held("up to 10x", 8.0, 50, 0.6, 0.95)
     told = warn_of_coverage([near, far, held("all", 4.0, 80, 0.68, 0.95)], 2.0)
-    assert told == "Of all held-out runs the 80 % intervals held 68 % of the scores: take the intervals for too narrow."
+    assert told == "Of all held-out runs the 80% intervals held 68% of the scores: take the intervals for too narrow."
 
 
 @pytest.mark.parametrize(("level", "other"), [("80", "95"), ("95", "80")])
@@ -61,12 +61,12 @@ def test_every_level_that_is_shown_is_looked_at(level: str, other: str) -> None:
     for short in (near, every):
         bad = replace(short, inside={**short.inside, level: int(level) / 100 - 0.11})
         told = warn_of_coverage([bad, every] if short is near else [near, bad], 2.0) or ""
-        assert f"{level} % intervals" in told
-        assert f"{other} % intervals" not in told
+        assert f"{level}% intervals" in told
+        assert f"{other}% intervals" not in told
 
 
 def test_one_band_alone_is_not_warned_of_twice() -> None:
     near = held("up to 2x", 1.5, 50, 0.5, 0.8)
     told = warn_of_coverage([near, replace(near, band="all")], 2.0) or ""
     assert told.count("of the scores") == 1
-    assert "the 80 % intervals held 50 % and the 95 % intervals held 80 % of the scores" in told
+    assert "the 80% intervals held 50% and the 95% intervals held 80% of the scores" in told

@@ -45,7 +45,7 @@ def test_every_observation_is_a_point_that_tells_its_run(drawn: dict[str, go.Fig
 def test_the_target_carries_both_intervals(drawn: dict[str, go.Figure], forecaster: Forecaster) -> None:
     forecast = next(one for one in forecaster.predict(PARAMS, TOKENS).forecasts if one.task == "rising_0")
     for level in ("80", "95"):
-        mark = named(drawn["rising_0"], f"target, {level} % interval")
+        mark = named(drawn["rising_0"], f"target, {level}% interval")
         low, high = mark.y[0] - mark.error_y.arrayminus[0], mark.y[0] + mark.error_y.array[0]
         assert (low, high) == pytest.approx([100 * end for end in forecast.intervals[level]], abs=0.02)
         assert mark.x[0] == pytest.approx(6 * PARAMS * TOKENS)

@@ -54,6 +54,14 @@ def see_first_figure(page: Any) -> None:
     page.locator("#benchmark-1 .plot.drawn .main-svg").first.wait_for(timeout=20_000)
 
 
+def serious(found: Any) -> list[str]:
+    return [
+        f"{rule['id']}: {rule['nodes'][0]['html'][:120]}"
+        for rule in found.response["violations"]
+        if rule["impact"] in ("serious", "critical")
+    ]
+
+
 def overflow(page: Any) -> int:
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
@@ -108,9 +116,7 @@ def test_sorting_by_column_with_the_keyboard(open_page: Callable[..., Any], repo
     button = page.locator("#firm-table").get_by_role("button", name="Forecast")
     button.focus()
     page.keyboard.press("Enter")
-    values = [
-        float(text.rstrip("\N{NO-BREAK SPACE}%")) for text in page.locator("#firm-table td.median").all_inner_texts()
-    ]
+    values = [float(text.rstrip("%")) for text in page.locator("#firm-table td.median").all_inner_texts()]
     assert values == sorted(values, reverse=True)
     assert page.locator("#firm-table th[aria-sort]").get_attribute("aria-sort") == "descending"
     page.keyboard.press("Enter")
@@ -120,12 +126,38 @@ def test_sorting_by_column_with_the_keyboard(open_page: Callable[..., Any], repo
 def test_a_phone_never_scrolls_sideways(open_page: Callable[..., Any], report: Path) -> None:
     page = open_page(report, width=360, has_touch=True, is_mobile=True)
     assert overflow(page) <= 0
-    page.locator("#benchmark-1 summary").click()
-    page.locator(".plot.drawn .main-svg").first.wait_for(timeout=20_000)
-    page.locator("#evidence").scroll_into_view_if_needed()
+    page.locator("#firm-table .name a").first.click()
+    page.locator("#figures .plot.drawn .main-svg").first.wait_for(timeout=20_000)
+    page.locator("#made summary").first.click()
     assert overflow(page) <= 0
     page.get_by_label("Sort by").select_option("name")
     assert names(page) == sorted(names(page))
+
+
+def test_a_phone_shows_the_verdict_first_and_stays_short(open_page: Callable[..., Any], report: Path) -> None:
+    page = open_page(report, width=390, has_touch=True, is_mobile=True)
+    assert page.evaluate("document.documentElement.scrollHeight") < 6000
+    assert page.locator("#verdict").bounding_box()["y"] < 200
+    assert page.locator("#firm-table tbody tr:visible").count() == 6
+    page.get_by_role("button", name="Show all 9").click()
+    assert page.locator("#firm-table tbody tr:visible").count() == 9
+
+
+def test_every_part_opens_from_the_list_of_parts(open_page: Callable[..., Any], report: Path) -> None:
+    page = open_page(report, width=390, has_touch=True, is_mobile=True)
+    for link in page.locator("header nav a").all():
+        part = page.locator(link.get_attribute("href"))
+        link.click()
+        shut = part.locator(":scope > details").first
+        assert shut.count() == 0 or shut.get_attribute("open") is not None, link.inner_text()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_axe_finds_nothing_serious(open_page: Callable[..., Any], report: Path, scheme: str) -> None:
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason="axe-playwright-python is not installed")
+    page = open_page(report, color_scheme=scheme)
+    see_first_figure(page)
+    assert serious(axe.Axe().run(page, options={"resultTypes": ["violations"]})) == []
 
 
 def test_figures_follow_the_colour_scheme(open_page: Callable[..., Any], report: Path) -> None:
@@ -141,11 +173,13 @@ def test_what_if_shows_the_forecast_of_the_other_target(
     open_page: Callable[..., Any], report: Path, forecaster: Forecaster
 ) -> None:
     page = open_page(report)
+    assert not page.get_by_label("Tokens").is_visible()
+    page.locator("#what-if > summary").click()
     page.get_by_label("Tokens").select_option("3")
     first = page.locator("#what-if-table tbody tr").first
     task = first.locator("a").inner_text()
     known = next(one for one in forecaster.predict(PARAMS, 2 * TOKENS).forecasts if one.task == task)
-    assert first.locator("[data-part=then]").inner_text() == f"{100 * known.median:.1f}\N{NO-BREAK SPACE}%"
+    assert first.locator("[data-part=then]").inner_text() == f"{100 * known.median:.1f}%"
     assert "(2×)" in page.locator("#what-if-told").inner_text()
 
 
@@ -155,17 +189,17 @@ def test_every_figure_has_its_numbers_as_text(open_page: Callable[..., Any], rep
         "all => all.map(one => document.getElementById(one.getAttribute('aria-describedby')).textContent)"
     )
     assert len(described) == 10
-    assert all("95 %" in text.replace("\N{NO-BREAK SPACE}", " ") for text in described)
+    assert all("95%" in text for text in described)
 
 
 def test_printing_draws_figures_that_were_never_seen(open_page: Callable[..., Any], report: Path) -> None:
     page = open_page(report, color_scheme="dark")
     see_first_figure(page)
     page.evaluate("dispatchEvent(new Event('beforeprint'))")
-    assert page.locator(".plot.drawn").count() == 11
+    assert page.locator(".plot.drawn").count() == 12
     page.evaluate("dispatchEvent(new Event('afterprint'))")
     see_first_figure(page)
-    assert page.locator(".plot.drawn").count() < 11
+    assert page.locator(".plot.drawn").count() < 12
 
 
 @pytest.mark.skipif(not TESTBED.exists(), reason="the published Pythia scores are not beside this checkout")

@@ -48,7 +48,7 @@ def short(report: Report) -> Report:
 @pytest.fixture(scope="module")
 def single(short: Report) -> Report:
     """One benchmark and the backtest, as figures take nearly all the time."""
-    return replace(short, unsure=(), laws=(), covered=None)
+    return replace(short, unsure=(), laws=(), covered=None, sensitivity=None)
 
 
 @pytest.fixture(scope="module")
@@ -99,7 +99,7 @@ def test_a_figure_on_paper_shows_the_colours_and_places_of_the_one_in_the_browse
 
 def test_equal_reports_are_equal_bytes(single: Report, paper: Path, figures: Path, tmp_path: Path) -> None:
     assert write_pdf(single, tmp_path / "again.pdf").read_bytes() == paper.read_bytes()
-    again = write_figures(replace(single, tested=None), tmp_path / "figures")
+    again = write_figures(replace(single, tested=None, sensitivity=None), tmp_path / "figures")
     assert len(again) == 3
     for path in again:
         assert path.read_bytes() == (figures / path.name).read_bytes(), path.name

@@ -63,7 +63,7 @@ def test_every_forecast_is_told_in_the_table(page: str, forecaster: Forecaster) 
         low, high = (f"{100 * end:.1f}" for end in one.intervals["95"])
         assert f"{low}–{high}" in page
         if one.grade != "F":
-            assert f"{100 * one.median:.1f}\N{NO-BREAK SPACE}%" in page
+            assert f"{100 * one.median:.1f}%" in page
 
 
 def test_graded_benchmarks_come_first_and_f_has_its_own_heading(page: str) -> None:

@@ -8,6 +8,7 @@ from predictor.report.figures.coverage import coverage_figure
 from predictor.report.figures.losses import loss_figure
 from predictor.report.figures.path import path_figure, signal_figure
 from predictor.report.figures.runs import runs_figure
+from predictor.report.figures.sensitivity import sensitivity_figure
 from predictor.report.figures.style import COLOURS
 
 __all__ = [
@@ -20,5 +21,6 @@ __all__ = [
     "loss_figure",
     "path_figure",
     "runs_figure",
+    "sensitivity_figure",
     "signal_figure",
 ]

@@ -9,7 +9,7 @@ from predictor.forecasting.grade import NOT_FORECASTABLE
 
 
 def interval_bar(forecast: TaskForecast) -> Markup:
-    """Draw one forecast on a scale from 0 to 100 % as inline SVG: 95 % and 80 % interval, median, chance, largest run.
+    """Draw one forecast on a scale from 0 to 100% as inline SVG: 95% and 80% interval, median, chance, largest run.
 
     Colours come from the page's style sheet by class, and the numbers stand in the table beside: it is hidden from
     screen readers.

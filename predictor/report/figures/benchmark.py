@@ -20,7 +20,7 @@ _CROWDED = 60
 
 
 def benchmark_figure(panel: Panel, row: int, forecast: TaskForecast, curve: Curve, target: Target) -> dict[str, Any]:
-    """Draw one benchmark: runs, fitted curve with its 80 % band, the target with its intervals, the chance level.
+    """Draw one benchmark: runs, fitted curve with its 80% band, the target with its intervals, the chance level.
 
     Args:
         panel: the observations.
@@ -42,9 +42,9 @@ def benchmark_figure(panel: Panel, row: int, forecast: TaskForecast, curve: Curv
     abscissae = np.concatenate([panel.flops[seen], np.array([target.flops]), curve.flops])
     heights = _factor(scale) * np.concatenate(shown)
     if scale.is_share:
-        return {"data": traces, "layout": layout(abscissae, heights, forecast.chance)}
+        return {"data": traces, "layout": layout(abscissae, heights, forecast.chance, html.escape(forecast.metric))}
     made = layout(abscissae, heights, None)
-    made["yaxis"] = axis(forecast.metric, nticks=6)
+    made["yaxis"] = axis(html.escape(forecast.metric), nticks=6)
     return {"data": traces, "layout": made}
 
 
@@ -59,16 +59,16 @@ def _shown(values: NDArray[np.float64], scale: Scale) -> list[float]:
 def _curve(curve: Curve, firm: bool, scale: Scale) -> list[dict[str, Any]]:
     x = significant(curve.flops)
     lower, upper = _shown(curve.lower, scale), _shown(curve.upper, scale)
-    value = "%{y:.1f} %" if scale.is_share else "%{y:.4g}"
+    value = "%{y:.1f}%" if scale.is_share else "%{y:.4g}"
     line, band = ("curve", "band") if firm else ("unsure", "unsure_band")
     edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False}
     return [
-        {**edge, "x": x, "y": lower, "name": "80 % band, lower end"},
+        {**edge, "x": x, "y": lower, "name": "80% band, lower end"},
         {
             **edge,
             "x": x,
             "y": upper,
-            "name": "80 % band",
+            "name": "80% band",
             "fill": "tonexty",
             "fillcolor": LIGHT[band],
         },
@@ -124,7 +124,7 @@ def _target(forecast: TaskForecast, target: Target, firm: bool) -> list[dict[str
     for level, thickness, cap in (("95", 1.5, 5), ("80", 5, 0)):
         ends = forecast.intervals[level]
         low, high = (factor * end for end in ends)
-        told = f"{level} % interval {scale.write(ends[0])}–{scale.write(ends[1])} {scale.sign}".rstrip()
+        told = f"{level}% interval {scale.write(ends[0])}–{scale.write(ends[1])} {scale.sign}".rstrip()
         heading = f"<b>target</b>, {size}<br>"
         written = f"{scale.write(forecast.median)} {scale.sign}".rstrip()
         heading += f"median {written}<br>" if firm else "not forecastable<br>"
@@ -132,7 +132,7 @@ def _target(forecast: TaskForecast, target: Target, firm: bool) -> list[dict[str
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": f"target, {level} % interval",
+                "name": f"target, {level}% interval",
                 "x": significant(np.array([target.flops])),
                 "y": [round(median, 2)],
                 "hovertemplate": f"{heading}{told}<extra></extra>",
@@ -151,14 +151,16 @@ def _target(forecast: TaskForecast, target: Target, firm: bool) -> list[dict[str
     return traces
 
 
-def layout(flops: NDArray[np.float64], heights: NDArray[np.float64], chance: float | None) -> dict[str, Any]:
+def layout(
+    flops: NDArray[np.float64], heights: NDArray[np.float64], chance: float | None, title: str = "score"
+) -> dict[str, Any]:
     """Lay out a figure of scores in percent over training compute, with a line at chance where it is known."""
     low, high = float(heights.min()), float(heights.max())
     margin = max(0.08 * (high - low), 1.0)
     made = base_layout()
     made["xaxis"] = log_axis(flops, "training compute, FLOPs")
     span = [round(max(low - margin, -1.0), 2), round(min(high + margin, 101.0), 2)]
-    made["yaxis"] = axis(range=span, ticksuffix=" %", nticks=6)
+    made["yaxis"] = axis(title, range=span, ticksuffix="%", nticks=6)
     if chance is not None:
         level = round(100 * chance, 2)
         line = {"color": LIGHT["quiet"], "width": 1.2, "dash": "dash"}
@@ -176,7 +178,7 @@ def layout(flops: NDArray[np.float64], heights: NDArray[np.float64], chance: flo
         ]
         made["annotations"] = [
             {
-                "text": f"chance {level:.3g} %",
+                "text": f"chance {level:.3g}%",
                 "xref": "paper",
                 # Small runs lie near chance on the left and the target on the right: between them is the most room.
                 "x": 0.9,

@@ -32,11 +32,11 @@ def coverage_figure(bands: Sequence[Held]) -> dict[str, Any]:
             {
                 "type": "scatter",
                 "mode": "lines+markers",
-                "name": f"{level} % interval",
+                "name": f"{level}% interval",
                 "x": significant(x),
                 "y": [round(100 * one.inside[level], 1) for one in bands],
                 "text": [f"{one.band}, {one.forecasts} forecasts" for one in bands],
-                "hovertemplate": f"{level} % interval held %{{y:.0f}} %<br>%{{text}}<extra></extra>",
+                "hovertemplate": f"{level}% interval held %{{y:.0f}} %<br>%{{text}}<extra></extra>",
                 "line": {"color": LIGHT[role], "width": 2},
                 "marker": {"color": LIGHT[role], "size": 7},
             }

@@ -23,7 +23,7 @@ def loss_figure(
     value: float,
     intervals: dict[str, Ends],
 ) -> dict[str, Any]:
-    """Draw a loss: observations, the law along a path of models with its 80 % band, the target with its intervals.
+    """Draw a loss: observations, the law along a path of models with its 80% band, the target with its intervals.
 
     Args:
         flops: training compute of the observations, shape (observations,).
@@ -41,8 +41,8 @@ def loss_figure(
     edge = {"type": "scatter", "mode": "lines", "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False, "x": x}
     band = {"fill": "tonexty", "fillcolor": LIGHT["band"], "showlegend": True}
     traces: list[dict[str, Any]] = [
-        {**edge, "y": significant(low), "name": "80 % band, lower end"},
-        {**edge, **band, "y": significant(high), "name": "80 % band"},
+        {**edge, "y": significant(low), "name": "80% band, lower end"},
+        {**edge, **band, "y": significant(high), "name": "80% band"},
         {
             "type": "scatter",
             "mode": "lines",
@@ -77,12 +77,12 @@ def _target(target: Target, value: float, intervals: dict[str, Ends]) -> list[di
     traces = []
     for level, thickness, cap in (("95", 1.5, 5), ("80", 5, 0)):
         low, high = intervals[level]
-        told = f"<b>target</b>, {size}<br>{value:.4g}<br>{level} % interval {low:.4g}–{high:.4g}"
+        told = f"<b>target</b>, {size}<br>{value:.4g}<br>{level}% interval {low:.4g}–{high:.4g}"
         traces.append(
             {
                 "type": "scatter",
                 "mode": "markers",
-                "name": f"target, {level} % interval",
+                "name": f"target, {level}% interval",
                 "x": significant(np.array([target.flops])),
                 "y": significant(np.array([value])),
                 "hovertemplate": f"{told}<extra></extra>",

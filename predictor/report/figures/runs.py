@@ -52,7 +52,7 @@ def runs_figure(rows: pd.DataFrame, chance: float | None, unit: str = "") -> dic
     layout = base_layout()
     tokens = rows["tokens"].to_numpy(float) if len(rows) else np.array([1.0, 10.0])
     layout["xaxis"] = log_axis(tokens, "training tokens")
-    layout["yaxis"] = axis(unit, nticks=6, **({} if unit else {"ticksuffix": " %"}))
+    layout["yaxis"] = axis(unit, nticks=6, **({} if unit else {"ticksuffix": "%"}))
     if chance is not None:
         line = {"color": LIGHT["quiet"], "width": 1.2, "dash": "dash"}
         level = round(factor * chance, 2)

@@ -26,6 +26,21 @@ COLOURS: dict[str, tuple[str, str]] = {
     "alarm": ("#b3261e", "#ff7b72"),
     "label": ("#ffffff", "#171b21"),
 }
+# From the smallest size to the largest: on light they darken, on dark they brighten, so that the largest stands out.
+COLOURS |= {
+    f"size_{place}": pair
+    for place, pair in enumerate(
+        (
+            ("#c98a1b", "#8f72d6"),
+            ("#c4692a", "#ad73cf"),
+            ("#b04a48", "#cf78b8"),
+            ("#8f3565", "#ea8698"),
+            ("#672d78", "#f59d78"),
+            ("#3f2a7b", "#f7ba5e"),
+            ("#1b1f63", "#f8dc63"),
+        )
+    )
+}
 LIGHT = {role: pair[0] for role, pair in COLOURS.items()}
 FONT = 'system-ui, -apple-system, "Segoe UI", Roboto, "Helvetica Neue", Arial, sans-serif'
 
@@ -73,6 +88,14 @@ def log_axis(values: NDArray[np.float64], title: str, **more: Any) -> dict[str, 
         **({"dtick": 1} if right - left >= 1.5 else {}),
         **more,
     )
+
+
+def ramp(count: int) -> list[str]:
+    """List colours for sizes from the smallest to the largest; more sizes than colours share them with neighbours."""
+    colours = [LIGHT[role] for role in LIGHT if role.startswith("size_")]
+    if count == 1:
+        return [colours[-1]]
+    return [colours[round(place * (len(colours) - 1) / (count - 1))] for place in range(count)]
 
 
 def percent(shares: NDArray[np.float64]) -> list[float]:
