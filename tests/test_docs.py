@@ -121,7 +121,16 @@ def test_links_lead_to_files_that_exist(page):
         ),
         (
             predictor.report,
-            {"LossLaw", "Report", "build_report", "check_destination", "fit_loss_laws", "track_to_json"}
+            {
+                "LossLaw",
+                "Made",
+                "Report",
+                "Verdict",
+                "build_report",
+                "check_destination",
+                "fit_loss_laws",
+                "track_to_json",
+            }
             | {"write_diff", "write_figures", "write_html", "write_pdf", "write_report", "write_tables", "write_track"},
         ),
     ],
