@@ -29,6 +29,10 @@ if TYPE_CHECKING:
         plan,
         rank,
         read_results,
+        record,
+        register,
+        registered,
+        resolve,
         track,
     )
     from predictor.decisions import Comparison, ModelRanking, Plan
@@ -64,6 +68,10 @@ __all__ = [
     "plan",
     "rank",
     "read_results",
+    "record",
+    "register",
+    "registered",
+    "resolve",
     "track",
 ]
 

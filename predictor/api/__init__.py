@@ -3,6 +3,7 @@
 from predictor.api.decisions import compare, plan, rank
 from predictor.api.evaluation import evaluate
 from predictor.api.forecasts import backtest, fit_forecaster, forecast, track
+from predictor.api.records import record, register, registered, resolve
 from predictor.project import load_project
 from predictor.results.readers import read_results
 
@@ -16,5 +17,9 @@ __all__ = [
     "plan",
     "rank",
     "read_results",
+    "record",
+    "register",
+    "registered",
+    "resolve",
     "track",
 ]

@@ -166,7 +166,7 @@ class Registering:
                 forecast,
                 self.name,
                 note=self.note,
-                who=self.by,
+                by=self.by,
                 run=self.run,
                 # A store keeps the scores of targets apart: has this one been scored already?
                 scores=read_results(self.results, ("ladder", "target")),

@@ -27,7 +27,7 @@ def test_registered_forecasts_are_shown_beside_their_scores_and_judged(source, l
     whole = read_results(ladder_folder)
     cut = replace(whole, evals=whole.evals[whole.evals["run"] != "run-3e+09"])
     forecast = fit_forecaster(cut, resamples=5, method="direct").predict(3.2e9, 128e9)
-    entry = register(ladder_folder, forecast, "<b>large</b>", who="me", note="mix 3", scores=cut)
+    entry = register(ladder_folder, forecast, "<b>large</b>", by="me", note="mix 3", scores=cut)
     client = TestClient(make_app(source), base_url="http://127.0.0.1", raise_server_exceptions=False)
     waiting = client.get("/registered/1").text
     assert waiting.count(">waits<") == 3

@@ -28,7 +28,7 @@ class Registration:
         sha256: hash of its record.
         time: when it was registered, UTC in ISO 8601.
         name: what it is called; a later forecast of the same target may have the same name.
-        who: who registered it.
+        who: who asked.
         note: anything, or empty.
         run: name of the run that will be the target, or None where any run of that size and length is.
         forecast: the forecast with the record of how it was made.

@@ -61,7 +61,7 @@ def register(
     name: str,
     *,
     note: str = "",
-    who: str | None = None,
+    by: str | None = None,
     run: str | None = None,
     scores: Results | None = None,
     command: str = "",
@@ -73,7 +73,7 @@ def register(
         forecast: the forecast.
         name: what to call it; a later forecast of the same target may take the same name.
         note: anything that a reader should know.
-        who: who registers it; this user on this machine where None.
+        by: who asked; this user on this machine where None.
         run: name of the run that will be the target, where it is known.
         scores: all scores that are known now, those of the target too: what was scored already is marked, and does not
             count for the record.
@@ -86,7 +86,7 @@ def register(
     name = check_name(name)
     body = {
         "name": name,
-        "who": redact(who or _me()),
+        "who": redact(by or _me()),
         "note": redact(note),
         "run": run,
         "late": [vars(series) for series in _scored_already(scores, forecast, run)],

@@ -80,6 +80,10 @@ class TeamRecord:
         """Errors in shares, one row per judged forecast, as of `TrackRecord.frame`, with its percentile."""
         return self.track.frame().assign(percentile=[outcome.percentile for _, outcome in self.judged])
 
+    def to_frame(self) -> pd.DataFrame:
+        """Return the judged forecasts, one row for each benchmark: errors, coverage and percentile, in shares."""
+        return self.frame.rename(columns={"hold_out": "number", "run": "name"}) if self.judged else pd.DataFrame()
+
     def calibration(self) -> list[dict[str, float]]:
         """Return the calibration curve: level of a central interval -> share of the scores that lay inside."""
         distance = np.abs(2 * self.frame["percentile"].to_numpy(float) - 1)

@@ -29,7 +29,7 @@ def scores(results, keep):
 
 
 def test_a_registered_forecast_is_read_back_as_it_was_made(tmp_path, answer, cut):
-    made = register(tmp_path, answer, "large", note="mix 3", who="me", run=TARGET, scores=cut)
+    made = register(tmp_path, answer, "large", note="mix 3", by="me", run=TARGET, scores=cut)
     (entry,) = read_entries(tmp_path).registrations
     assert entry == made
     assert entry.forecast == answer
