@@ -32,6 +32,7 @@ COMMANDS = {
     "compare": "compare",
     "diff": "diff",
     "signal": "signal",
+    "items": "items",
     "passes": "passes",
     "plan": "plan",
     "rank": "rank",

@@ -29,6 +29,7 @@ from predictor.report.html import pack, packed_colours, page_environment
 from predictor.serve import pages
 from predictor.serve.cached import Page, Pages
 from predictor.serve.forecasts import BusyError
+from predictor.serve.items import items_page
 from predictor.serve.registered import record_page, registered_page, registration_page
 from predictor.serve.source import Source
 
@@ -64,6 +65,7 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
         Route("/runs/{name:path}", page("run.html.j2", lambda request: _run(source, request))),
         Route("/benchmarks", page("benchmarks.html.j2", lambda request: {"tasks": source.summary.tasks()})),
         Route("/benchmarks/{name:path}", page("benchmark.html.j2", lambda request: _task(source, request))),
+        Route("/items/{name:path}", page("items.html.j2", lambda request: _items(source, request), keep=False)),
         Route("/forecast", page("forecast.html.j2", lambda request: _forecast(source, request), keep=False)),
         Route("/registered", page("registered.html.j2", lambda request: registered_page(source.path), keep=False)),
         Route("/registered/{number}", page("registration.html.j2", _registration(source), keep=False)),
@@ -195,6 +197,10 @@ def _run(source: Source, request: Request) -> dict[str, Any]:
 
 def _task(source: Source, request: Request) -> dict[str, Any]:
     return pages.task_page(source.summary, request.path_params["name"], request.query_params.get("family"))
+
+
+def _items(source: Source, request: Request) -> dict[str, Any]:
+    return items_page(source, request.path_params["name"], dict(request.query_params))
 
 
 def _forecast(source: Source, request: Request) -> dict[str, Any]:

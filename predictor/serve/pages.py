@@ -42,7 +42,7 @@ def run_page(summary: Summary, name: str, page: int) -> dict[str, Any]:
     Raises:
         UnknownNameError: no such run.
     """
-    run = _run_of(summary, name)
+    run = run_of(summary, name)
     place = (run.run, run.family)
     pages = max(1, math.ceil(run.checkpoints / PAGE))
     page = min(max(page, 1), pages)
@@ -77,7 +77,12 @@ def run_page(summary: Summary, name: str, page: int) -> dict[str, Any]:
     return {**shown, "lines": lines, "page": page, "pages": pages}
 
 
-def _run_of(summary: Summary, name: str) -> Run:
+def run_of(summary: Summary, name: str) -> Run:
+    """Look up a run by its label.
+
+    Raises:
+        UnknownNameError: there is none.
+    """
     runs = {run.label: run for run in summary.runs()}
     if name not in runs:
         raise UnknownNameError("run", name, runs, "these results")
