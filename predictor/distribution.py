@@ -11,7 +11,18 @@ DISTRIBUTION = "downstream-predictor"
 """What `pip install` takes; the package is imported, and its command called, as `predictor`."""
 
 Extra = Literal[
-    "inspect", "mlflow", "objectstore", "paper", "postgres", "ray", "serve", "slurm", "tensorboard", "vllm", "wandb"
+    "inspect",
+    "mlflow",
+    "notify",
+    "objectstore",
+    "paper",
+    "postgres",
+    "ray",
+    "serve",
+    "slurm",
+    "tensorboard",
+    "vllm",
+    "wandb",
 ]
 
 

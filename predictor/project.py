@@ -22,6 +22,7 @@ from predictor.scheduling import (
     Executor,
     LocalExecutor,
     Mlflow,
+    Notify,
     Section,
     Selection,
     Tensorboard,
@@ -181,6 +182,7 @@ class Project(Section):
         lease: how long a worker that is not heard of keeps its pairs.
         backoff: how long a failed pair rests before `--watch` tries it again; doubled each time.
         trackers: where scores are shown.
+        notify: who is told what happens.
         cache: folder for checkpoints fetched from the hub or an object store.
         root: the folder of checkpoints.yaml.
     """
@@ -200,6 +202,7 @@ class Project(Section):
     lease: Duration = 120.0
     backoff: Duration = 60.0
     trackers: Trackers = Trackers()
+    notify: Notify = Notify()
     cache: str = "checkpoint-cache"
     root: Path = Field(default=Path(), exclude=True)
 
@@ -303,6 +306,7 @@ _SECTIONS: dict[str, type[BaseModel]] = {
     "select": Selection,
     "watch": Watch,
     "trackers": Trackers,
+    "notify": Notify,
     "wandb": Wandb,
     "mlflow": Mlflow,
     "tensorboard": Tensorboard,

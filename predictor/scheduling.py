@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Discriminator, Field, Tag, model_validator
 
@@ -212,3 +212,27 @@ class Trackers(Section):
     wandb: Wandb | None = None
     mlflow: Mlflow | None = None
     tensorboard: Tensorboard | None = None
+
+
+NewsKind = Literal["scores", "alarm", "failure", "quarantine", "resolved", "disk", "silent"]
+
+
+class Notify(Section):
+    """Who is told what happens, and how often.
+
+    Attributes:
+        urls: where to, as apprise writes addresses (`mailto://`, `slack://`, `json://`); `${NAME}` is taken from the
+            environment.
+        events: what is told; everything where it is not stated.
+        at_most: of each kind one message in this time; what happens meanwhile is gathered into the next.
+        disk_below: free space of the store's disk, as a share, below which that is told.
+        silent_after: how long a coordinator may be unheard of before `predictor notify --watch` tells that.
+        heartbeat: a URL that `evaluate --watch` asks for every minute, for a service that tells when that stops.
+    """
+
+    urls: tuple[str, ...] = Field(default=(), repr=False)
+    events: tuple[NewsKind, ...] = get_args(NewsKind)
+    at_most: Duration = 600.0
+    disk_below: float = Field(default=0.05, ge=0, lt=1)
+    silent_after: Duration = 600.0
+    heartbeat: str | None = Field(default=None, repr=False)

@@ -18,6 +18,7 @@ ALLOWED = {
     "benchmarks": set(),
     "results": {"benchmarks"},
     "evaluation": {"checkpoints", "project", "scheduling", "results"},
+    "notify": {"project", "scheduling", "results", "evaluation"},
     "statistics": {"benchmarks", "results", "fitting", "laws"},
     "difficulty": {"results", "fitting", "laws", "statistics"},
     "forecasting": {"benchmarks", "results", "fitting", "laws", "statistics", "difficulty"},

@@ -38,6 +38,7 @@ COMMANDS = {
     "rank": "rank",
     "density": "density",
     "track": "track",
+    "notify": "notify",
     "serve": "serve",
     "import": "import_",
     "store": "store",

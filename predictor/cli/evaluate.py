@@ -11,6 +11,7 @@ import click
 
 from predictor.cli.console import progress, say
 from predictor.cli.options import DURATION, json_option, write_json
+from predictor.cli.posting import Post
 from predictor.errors import PredictorError
 from predictor.project import DEFAULT_CONFIG
 
@@ -70,18 +71,20 @@ def command(
     """
     from predictor.evaluation import evaluate
     from predictor.evaluation.plan import Choice
+    from predictor.evaluation.presence import store_of
     from predictor.evaluation.surroundings import take_process
     from predictor.evaluation.watch import Stopped, stopping_on_sigterm, watch
     from predictor.project import load_project
 
     project = load_project(config)
     take_process(project.offline, project.scoring.allow_code_execution)
+    post = Post(project, store_of(project, store).path, stays=watching)
     roles = ("ladder", "target") if include_target else ("ladder",)
     if watching:
         _refuse_with("--watch", {"--once": once, "--dry-run": dry_run, "--json": json_path is not None})
         _refuse_with("--every", {"--cron": cron is not None and every is not None})
         try:
-            with stopping_on_sigterm():
+            with stopping_on_sigterm(), post:
                 watch(
                     project,
                     store=store,
@@ -92,7 +95,7 @@ def command(
                     progress=progress,
                     tell=say,
                     # Scores of a few items are not those that were forecast.
-                    after=_Looks(None if limit is not None else partial(_resolve, project, store)),
+                    after=_Looks(None if limit is not None else partial(_resolve, project, store, post), post),
                 )
         except Stopped:
             say("stopped; what was in hand waits for the next start")
@@ -116,6 +119,11 @@ def command(
     except Stopped:
         say("stopped; the same command goes on")
         return 143
+    with post:
+        if not dry_run:
+            post.look(outcome)
+        if limit is None and not dry_run:
+            _resolve(project, store, post)
     _tell(outcome)
     done = f"{len(outcome.found)} done before"
     if dry_run:
@@ -132,8 +140,6 @@ def command(
     else:
         say(summary)
         write_json(_as_json(outcome), json_path)
-    if limit is None and not dry_run:
-        _resolve(project, store)
     if dry_run:
         return 1 if outcome.broken or outcome.unmatched else 0
     return 0 if outcome.is_whole else 1
@@ -150,10 +156,12 @@ class _Looks:
 
     Args:
         resolve: called after the first look, and after each that scored something; None for nothing.
+        post: sends what was done to those who are to be told.
     """
 
-    def __init__(self, resolve: Callable[[], None] | None) -> None:
+    def __init__(self, resolve: Callable[[], None] | None, post: Post) -> None:
         self._said: set[str] = set()
+        self._post = post
         self._resolve = resolve
         self._looked = False
 
@@ -164,12 +172,15 @@ class _Looks:
             say(line)
         if outcome.scored or outcome.failed:
             say(f"{len(outcome.scored)} pairs scored, {len(outcome.failed)} failed")
+        elif not self._looked:
+            say(f"nothing is missing, {len(outcome.found)} pairs are scored; waiting for new checkpoints")
+        self._post.look(outcome)
         if self._resolve is not None and (outcome.scored or not self._looked):
             self._resolve()
         self._looked = True
 
 
-def _resolve(project: Project, store: str | None) -> None:
+def _resolve(project: Project, store: str | None, post: Post) -> None:
     """Resolve the registered forecasts whose targets have been scored; what is wrong with one stops no evaluation."""
     from predictor.cli.registered_tables import resolved_line
     from predictor.cli.resolve import resolve_in
@@ -180,8 +191,10 @@ def _resolve(project: Project, store: str | None) -> None:
     except PredictorError as error:
         say(f"registered forecasts were not resolved: {error}")
         return
-    for entry, resolution in found.resolutions if found is not None else ():
-        say(resolved_line(entry, resolution))
+    lines = [resolved_line(entry, resolution) for entry, resolution in found.resolutions] if found is not None else []
+    for line in lines:
+        say(line)
+    post.resolved(lines)
     for entry, reason in found.refused if found is not None else ():
         say(f"{entry.label} cannot be resolved: {reason}")
 

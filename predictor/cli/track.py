@@ -15,6 +15,7 @@ from predictor.errors import InputError, PredictorError
 from predictor.quantity import parse_quantity
 
 if TYPE_CHECKING:
+    from predictor.cli.posting import Post
     from predictor.forecasting.trajectory import Candidates, Requirement, RunTrack
 
 # Exit code that says: a run left its path, or will hardly reach what is required of it.
@@ -132,8 +133,15 @@ class _Found:
     metavar="SECONDS",
     help="How often --watch looks.",
 )
+@click.option("--notify", metavar="CONFIG", help="Send alarms to those whom this checkpoints.yaml names.")
 def command(
-    results: Path, named: tuple[str, ...], runs: tuple[str, ...], watch: bool, every: float, **options: Any
+    results: Path,
+    named: tuple[str, ...],
+    runs: tuple[str, ...],
+    watch: bool,
+    every: float,
+    notify: str | None,
+    **options: Any,
 ) -> None:
     """Hold a run in training against its forecast.
 
@@ -148,20 +156,33 @@ def command(
       predictor track --results store/ --run base-7b --require mmlu=0.55 --alarm-below 0.2
       predictor track --results store/ --runs base-7b-a,base-7b-b
       predictor track --results evals.parquet --run base-7b --tokens 300B --watch --every 300
+      predictor track --results store/ --run base-7b --notify checkpoints.yaml
     """
     from predictor.results.readers import hash_inputs
 
     asked = _Asked(results, tuple(dict.fromkeys((*named, *runs))), **options)
     _check(asked, watch)
+    post = None if notify is None else _post(notify, results)
     while True:
         seen = hash_inputs(results)
         found = _look(asked)
         if found.alarms(asked.alarm_below):
+            if post is not None:
+                with post:
+                    post.alarms(found.tracks)
             sys.exit(ALARM)
         if not watch or found.ended:
             return
         while hash_inputs(results) == seen:
             time.sleep(every)
+
+
+def _post(config: str, results: Path) -> Post:
+    """Read whom to tell, before the work."""
+    from predictor.cli.posting import Post
+    from predictor.project import load_project
+
+    return Post(load_project(config), results)
 
 
 def _check(asked: _Asked, watch: bool) -> None:
