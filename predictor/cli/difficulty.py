@@ -7,10 +7,15 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from predictor.cli.options import json_option, num_fewshot_option, results_option, write_json
+from predictor.cli.options import QUANTITY, json_option, num_fewshot_option, results_option, write_json
+from predictor.errors import InputError
 
 if TYPE_CHECKING:
     from predictor.difficulty import ClusterAnalysis
+    from predictor.results import Results
+
+# As many as a forecast report takes: the ends of a 95% interval then rest on ten draws.
+_RESAMPLES = 400
 
 
 @click.command()
@@ -29,6 +34,14 @@ if TYPE_CHECKING:
 @click.option("--least", type=click.IntRange(min=1), help="Least size of a cluster (default: a 25th of the items).")
 @click.option("--seed", type=click.IntRange(min=0), default=0, show_default=True, help="Seed of the clustering.")
 @click.option("--items", "items_path", metavar="OUT", help="Write the item table, as .parquet or .csv.")
+@click.option("--params", type=QUANTITY, metavar="N", help="With --tokens: forecast the score of a model of this size.")
+@click.option("--tokens", type=QUANTITY, metavar="D", help="With --params: its training tokens.")
+@click.option(
+    "--anchors",
+    type=click.Path(path_type=Path),
+    metavar="PATH",
+    help="With --params: results with models of other families, as much stronger ones, that answered the same items.",
+)
 @json_option("Write the clusters as JSON")
 def command(
     task: str,
@@ -40,6 +53,9 @@ def command(
     least: int | None,
     seed: int,
     items_path: str | None,
+    params: float | None,
+    tokens: float | None,
+    anchors: Path | None,
     json_path: str | None,
 ) -> None:
     """Cluster the items of TASK by difficulty, and say which clusters a forecast may rest on and why not the others.
@@ -48,6 +64,7 @@ def command(
     Examples:
       predictor difficulty arc_easy --results store/
       predictor difficulty hellaswag --results store/ --method quantiles --items items.parquet
+      predictor difficulty arc_easy --results store/ --params 7B --tokens 300B --anchors others/
     """
     from predictor.difficulty import analyse, item_table
     from predictor.results import read_results
@@ -56,16 +73,71 @@ def command(
     # Said before the work of clustering.
     if items_path is not None:
         check_keeps(check_destination(items_path, "--items"), results, "--items")
-    table = item_table(read_results(results), task, family=family, num_fewshot=num_fewshot)
+    if (params is None) != (tokens is None):
+        raise InputError("a forecast needs --params and --tokens", "give both, or neither")
+    if anchors is not None and params is None:
+        raise InputError("--anchors pin a forecast", "give --params and --tokens, or leave --anchors out")
+    loaded = read_results(results)
+    table = item_table(loaded, task, family=family, num_fewshot=num_fewshot)
     found = analyse(table, method, radius=radius, least=least, seed=seed)
     if items_path is not None:
         from predictor.difficulty.listing import write_items
 
         write_items(found, Path(items_path))
+    forecast = None
+    if params is not None and tokens is not None:
+        forecast = _forecast(found, loaded, params, tokens, anchors, seed)
     if json_path is not None:
-        write_json(_as_json(found), json_path)
+        write_json({**_as_json(found), "forecast": forecast}, json_path)
     if json_path != "-":
         _print(found)
+        if forecast is not None:
+            _print_forecast(forecast)
+
+
+def _forecast(
+    found: ClusterAnalysis, results: Results, params: float, tokens: float, anchors: Path | None, seed: int
+) -> dict[str, Any]:
+    """Forecast a model's score through the items; anchors pin the map from the predictable ones to the whole."""
+    from numpy import quantile
+
+    from predictor.difficulty import fit_through_subset
+    from predictor.difficulty.anchors import read_anchors
+    from predictor.results import read_results
+
+    pins = None
+    if anchors is not None:
+        ladder = results.evals.loc[results.evals["run"].isin(found.table.runs), "family"].iloc[0]
+        pins = read_anchors(read_results(anchors), found, str(ladder))
+        for note in pins.notes:
+            click.echo(f"note: {note}", err=True)
+    fit = fit_through_subset(
+        found.table, _RESAMPLES, seed, analysis=found, anchors=None if pins is None else pins.values
+    )
+    scores = fit.predict(params, tokens)
+    ends = quantile(scores[1:], [0.025, 0.1, 0.9, 0.975]).tolist()
+    return {
+        "params": params,
+        "tokens": tokens,
+        "score": float(scores[0]),
+        "interval_80": [ends[1], ends[2]],
+        "interval_95": [ends[0], ends[3]],
+        "predictable_items": int(found.predictable.sum()),
+        "anchors": [] if pins is None else list(pins.runs),
+    }
+
+
+def _print_forecast(forecast: dict[str, Any]) -> None:
+    from predictor.cli.tables import interval, percent
+    from predictor.quantity import format_quantity
+
+    count = forecast["predictable_items"]
+    pinned = f", pinned by {len(forecast['anchors'])} anchors" if forecast["anchors"] else ""
+    click.echo(
+        f"at {format_quantity(forecast['params'])} parameters on {format_quantity(forecast['tokens'])} tokens: "
+        f"{percent(forecast['score'])}%, 80% interval {interval(tuple(forecast['interval_80']))}, 95% "
+        f"{interval(tuple(forecast['interval_95']))}; through {count} items that extrapolate{pinned}"
+    )
 
 
 def _as_json(found: ClusterAnalysis) -> dict[str, Any]:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -56,6 +57,7 @@ class Cluster:
         shape: the curve's shape with its evidence.
         law: parameters of its law in compute relative to `ClusterAnalysis.reference`; None where none was fitted.
         verdict: `extrapolates`, or why it is left out.
+        error: what laws of the smaller runs alone give for the largest observations, less what came.
     """
 
     number: int
@@ -65,6 +67,7 @@ class Cluster:
     shape: CurveShape
     law: dict[str, float] | None
     verdict: str
+    error: float = 0.0
 
     @property
     def kept(self) -> bool:
@@ -130,10 +133,10 @@ def analyse(
     # What checkpoints share is additive in losses, not in what is made of them.
     values = features.fill(table.measures["nats"] if loss else progress, table.run, table.tokens)
     nuisance = estimate_nuisance(values, table.run, table.tokens)
-    cleaned = nuisance.remove(values)
-    cleaned = tempered(cleaned, float(values.mean())) if loss else np.clip(cleaned, 0.0, 1.0)
+    cleaned = _clean(values, table, np.ones(table.run.size, dtype=bool), loss)
     smoothed = features.smooth(cleaned, table.run, table.tokens)
-    clustering = cluster(smoothed.T, method, radius=radius, least=least, seed=seed)
+    group = functools.partial(cluster, method=method, radius=radius, least=least, seed=seed)
+    clustering = group(smoothed.T)
     at = observations(table)
     floor, flops = table.progress_chance, table.flops[at]
     reference = geometric_mean(flops)
@@ -142,18 +145,19 @@ def analyse(
     shapes = [curve_shape(flops, curve[at], floor) for curve in curves]
     fitted = [i for i, one in enumerate(shapes) if one.shape in ("rising", "saturated") and labels[i] >= 0]
     batch = _fit(flops, curves[fitted][:, at], floor, reference, shapes, fitted) if fitted else None
-    held = _foretold(flops, curves[fitted][:, at], floor, reference, shapes, fitted) if fitted else {}
+    test = _test(table, values, loss, at, group) if fitted else None
     clusters = []
     for i, label in enumerate(labels):
         verdict = "outliers" if label < 0 else REASONS.get(shapes[i].shape, KEEP)
-        law = None
+        law, error = None, 0.0
         if batch is not None and i in fitted:
             row = LAW.outside(batch.coordinates[fitted.index(i), 0])
             law = dict(zip(LAW.parameter_names, map(float, row), strict=True))
-            verdict = held.get(i, verdict)
+            missed, error = _missed(clustering.labels == label, shapes[i], test)
+            verdict = missed or verdict
         size = int(np.sum(clustering.labels == label))
         mean = float(curves[i].mean())
-        clusters.append(Cluster(label, size, 1 - mean, curves[i][at], shapes[i], law, verdict))
+        clusters.append(Cluster(label, size, 1 - mean, curves[i][at], shapes[i], law, verdict, error))
     whole = curve_shape(flops, cleaned.mean(axis=1)[at], floor)
     return ClusterAnalysis(
         table, measure, floor, at, reference, clustering, tuple(clusters), whole, nuisance, batch,
@@ -224,28 +228,70 @@ def fit_cluster_laws(compute: Array, curves: Array, noise: Array, floor: float, 
     )
 
 
-def _foretold(
-    flops: Array, curves: Array, floor: float, reference: float, shapes: list[CurveShape], which: list[int]
-) -> dict[int, str]:
-    """Fit the smaller observations, and name the clusters whose larger ones are missed."""
-    order = np.argsort(flops, kind="stable")
-    number = max(1, int(LEFT_OUT * flops.size))
+@dataclass(frozen=True)
+class _Test:
+    """How clusters that were found without the largest observations foretell them.
+
+    Attributes:
+        labels: their clusters of the items, shape (K,).
+        error: cluster -> what its law gives less what came, mean over the largest observations.
+    """
+
+    labels: NDArray[np.intp]
+    error: dict[int, float]
+
+
+def _test(
+    table: ItemTable, values: Array, loss: bool, at: NDArray[np.intp], clustering: Callable[[Array], Clustering]
+) -> _Test | None:
+    """Find clusters and their laws in the smaller observations alone; None where those are too few.
+
+    Clusters that are found on the largest runs hold items that did alike there, by chance as well: a law would foretell
+    them better than it foretells the next run.
+    """
+    order = at[np.argsort(table.flops[at], kind="stable")]
+    number = max(1, int(LEFT_OUT * order.size))
     fit, test = order[:-number], order[-number:]
     if fit.size < 3:
-        return dict.fromkeys(which, "too few checkpoints to test its law")
-    law = _fit(flops[fit], curves[:, fit], floor, reference, shapes, which)
-    missed = {}
-    for row, i in enumerate(which):
+        return None
+    known = table.flops < table.flops[test].min()
+    seen = np.flatnonzero(known)
+    cleaned = _clean(values, table, known, loss)
+    smoothed = features.smooth(cleaned[seen], table.run[seen], table.tokens[seen])
+    labels = clustering(smoothed.T).labels
+    names = np.unique(labels).tolist()
+    curves = np.stack([cleaned[:, labels == name].mean(axis=1) for name in names])
+    flops, floor = table.flops, table.progress_chance
+    reference = geometric_mean(flops[fit])
+    shapes = [curve_shape(flops[fit], curve[fit], floor) for curve in curves]
+    law = _fit(flops[fit], curves[:, fit], floor, reference, shapes, list(range(len(names))))
+    error = {}
+    for row, name in enumerate(names):
         only = LawBatch(law.law, law.coordinates[[row]], law.misfit[[row]])
-        told = [
-            float(only.predict({"flops": np.array(f / reference), "chance": np.array(floor)})[0, 0])
-            for f in flops[test]
+        foretold = [
+            float(only.predict({"flops": np.array(value / reference), "chance": np.array(floor)})[0, 0])
+            for value in flops[test]
         ]
-        error = abs(float(np.mean(told) - curves[row, test].mean()))
-        allowed = max(3 * shapes[i].noise, _ALLOWED * abs(shapes[i].change), 0.05)
-        if error > allowed:
-            missed[i] = f"noisy: without the largest runs its law misses them by {error:.2f}"
-    return missed
+        error[name] = float(np.mean(foretold) - curves[row, test].mean())
+    return _Test(labels, error)
+
+
+def _clean(values: Array, table: ItemTable, rows: NDArray[np.bool_], loss: bool) -> Array:
+    """Take out what checkpoints share, learnt from some of them, and map losses to shares."""
+    cleaned = estimate_nuisance(values[rows], table.run[rows], table.tokens[rows]).remove(values)
+    return tempered(cleaned, float(values[rows].mean())) if loss else np.clip(cleaned, 0.0, 1.0)
+
+
+def _missed(members: NDArray[np.bool_], shape: CurveShape, test: _Test | None) -> tuple[str | None, float]:
+    """Judge one cluster by those that most of its items were in without the largest runs: a verdict, and the error."""
+    if test is None:
+        return "too few checkpoints to test its law", 0.0
+    labels = test.labels[members]
+    error = float(np.mean([test.error[label] for label in labels.tolist()]))
+    allowed = max(3 * shape.noise, _ALLOWED * abs(shape.change), 0.05)
+    if abs(error) > allowed:
+        return f"noisy: without the largest runs its law misses them by {abs(error):.2f}", error
+    return None, error
 
 
 def _of_the_task(table: ItemTable, clusters: list[Cluster], whole: CurveShape) -> str:

@@ -28,26 +28,34 @@ SCORE_FROM_ABILITY = Law(
 
 SUBSET_TO_FULL = Law(
     name="subset_to_full",
-    title="score of the whole benchmark from that of a subset, held at chance and at one",
-    text="full = g + (1 - g)·(1 - (1 - x^a)^b), x the subset's score above chance as a share",
+    title="score of the whole benchmark from that of a subset, held at chance and at one, with items that emerge late",
+    text="full = c + (1 - c)·(g·(1 - (1 - x^a)^b) + (1 - g)·x^m), x the subset's score above chance as a share",
     inputs=(
         Input("subset", "share", "the subset's score above chance, as a share of what is above chance"),
-        Input("chance", "share", "score g of random guessing"),
+        Input("chance", "share", "score c of random guessing"),
     ),
     output="score in [0, 1]",
     parameters=(
         Parameter("a", "bend near chance", 0.1, 10, (0.6, 1.6), "log"),
         Parameter("b", "bend near one", 0.1, 10, (0.6, 1.6), "log"),
+        Parameter("g", "what the benchmark tends to without the items that emerge late", 0.05, 1, (0.6, 1.0)),
+        Parameter("m", "how late they emerge", 1, 1000, (3.0, 100.0), "log"),
     ),
     formula=lambda x, p: _pinned(x, p),
-    source="distribution function of Kumaraswamy 1980, Journal of Hydrology 46:79",
+    source="distribution function of Kumaraswamy 1980, Journal of Hydrology 46:79, and a power for the late items",
     gives="score",
 )
+# Priors on ln a, ln b, g and ln m. The ladder does not show items that are at chance all along it: the prior on g says
+# how many there may be, that on m that they may emerge just beyond the ladder or never.
+_PRIOR_MEAN = np.array([0.0, 0.0, 0.9, np.log(8.0)])
+_PRIOR_SD = np.array([0.7, 0.7, 0.25, 1.2])
+ENDS = ("lower", "upper")
 
 
 def _pinned(x: Values, p: Values) -> Array:
-    inside = np.clip(x["subset"], 1e-9, 1 - 1e-9)
-    risen = 1 - np.exp(p["b"] * np.log1p(-np.exp(p["a"] * np.log(inside))))
+    inside = np.log(np.clip(x["subset"], 1e-9, 1 - 1e-9))
+    early = 1 - np.exp(p["b"] * np.log1p(-np.exp(p["a"] * inside)))
+    risen = p["g"] * early + (1 - p["g"]) * np.exp(p["m"] * inside)
     return np.asarray(x["chance"] + (1 - x["chance"]) * risen)
 
 
@@ -96,14 +104,14 @@ def fit_subset_map(
     if anchors is not None:
         x, y = np.concatenate([x, anchors[0]]), np.concatenate([y, anchors[1]])
     share = np.clip((x - subset_chance) / (1 - subset_chance), 0.0, 1.0)
-    bounds = np.log([[0.1, 0.1], [10.0, 10.0]])
+    bounds = SUBSET_TO_FULL.inside(np.array([[getattr(p, end) for p in SUBSET_TO_FULL.parameters] for end in ENDS]))
     law = fit_law_batch(
         SUBSET_TO_FULL,
         {"subset": share[None, :], "chance": np.full((1, x.size), chance)},
         y[None, :],
         np.full((1, x.size), 0.01),
-        np.array([[[0.0, 0.0], [0.5, 0.5], [-0.5, -0.5]]]),
-        Prior(np.zeros((1, 2)), np.full((1, 2), 0.7), bounds[:1], bounds[1:]),
+        _PRIOR_MEAN + np.array([[[0, 0, 0, 0], [0.5, 0.5, -0.2, 0], [-0.5, -0.5, -0.4, 0.0]]]),
+        Prior(_PRIOR_MEAN[None], _PRIOR_SD[None], bounds[:1], bounds[1:]),
         make_draws(np.arange(x.size), ["map"], resamples, seed, "subset to full"),
     )
     return SubsetMap(law, subset_chance, chance)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from predictor.difficulty.clusters import ClusterAnalysis, analyse, fit_cluster_laws
+from predictor.difficulty.clusters import LEFT_OUT, Cluster, ClusterAnalysis, analyse, fit_cluster_laws
 from predictor.difficulty.items import ItemTable
 from predictor.difficulty.mapping import SubsetMap, fit_subset_map
 from predictor.errors import ForecastError
-from predictor.fitting import LawBatch, make_draws
+from predictor.fitting import LawBatch, make_draws, stable_generator
 
 Array = NDArray[np.float64]
 
@@ -25,17 +27,33 @@ class SubsetForecast:
         laws: one for each kept cluster.
         share: each kept cluster's share of the predictable items.
         link: the map.
+        error: what is added to the logit of each kept cluster's mean in each resample, shape (clusters, 1 + R): laws
+            are wrong by as much as those of the smaller runs were about the largest ones, all in one direction, and
+            by more the further they are from what they were fitted to.
+        reached: each kept cluster's mean over the largest observations.
+        tested: how far ahead those were, in e-folds of compute.
+        largest: logarithm of the largest compute of the ladder.
     """
 
     analysis: ClusterAnalysis
     laws: LawBatch
     share: Array
     link: SubsetMap
+    error: Array
+    reached: Array
+    tested: float
+    largest: float
 
     def predict_subset(self, params: float, tokens: float) -> Array:
         """Forecast the predictable items' mean, shape (1 + R,)."""
-        compute = np.array(6.0 * params * tokens / self.analysis.reference)
-        return np.asarray(self.share @ self.laws.predict({"flops": compute, "chance": np.array(self.analysis.floor)}))
+        floor, flops = self.analysis.floor, 6.0 * params * tokens
+        compute = np.array(flops / self.analysis.reference)
+        means = self.laws.predict({"flops": compute, "chance": np.array(floor)})
+        risen = np.clip((means - floor) / (1 - floor), 1e-6, 1 - 1e-6)
+        ahead = max(1.0, (math.log(flops) - self.largest) / self.tested)
+        moved = floor + (1 - floor) / (1 + (1 - risen) / risen * np.exp(-ahead * self.error))
+        # These clusters rise: none falls below what the largest runs have reached, unless its law says so.
+        return np.asarray(self.share @ np.maximum(moved, np.minimum(means, self.reached[:, None])))
 
     def predict(self, params: float, tokens: float) -> Array:
         """Forecast a model's score, shape (1 + R,): first the undisturbed fit's, then the resamples'."""
@@ -86,4 +104,20 @@ def fit_through_subset(
         resamples=resamples,
         seed=seed,
     )
-    return SubsetForecast(found, laws, share, link)
+    normal = np.concatenate([[0.0], stable_generator(seed, table.task, "error").standard_normal(resamples)])
+    tested, reached, missed = _missed(found, kept)
+    largest = float(np.log(table.flops[at]).max())
+    return SubsetForecast(found, laws, share, link, missed[:, None] * normal, reached, tested, largest)
+
+
+def _missed(found: ClusterAnalysis, kept: Sequence[Cluster]) -> tuple[float, Array, Array]:
+    """Return how many e-folds ahead clusters were tested, their means there, and by how much logits were missed."""
+    flops = np.log(found.table.flops[found.observations])
+    order = np.argsort(flops, kind="stable")
+    number = max(1, int(LEFT_OUT * order.size))
+    ahead = float(flops[order[-number:]].mean() - flops[order[:-number]].max(initial=-np.inf))
+    largest = np.array([one.curve[order[-number:]].mean() for one in kept])
+    risen = np.clip((largest - found.floor) / (1 - found.floor), 0.01, 0.99)
+    error = np.array([one.error for one in kept]) / (risen * (1 - risen) * (1 - found.floor))
+    # Runs of one compute are no test of a way ahead.
+    return float(np.clip(ahead, 0.5, 10.0)), largest, error

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 
 from predictor.errors import InputError
 from predictor.laws.inputs import FLOPS
@@ -16,6 +16,10 @@ Shape = Literal["rising", "flat", "falling", "u", "inverted_u"]
 
 # An arm of a U counts where it is this many standard deviations of its own height, a slope likewise.
 _SIGNIFICANT = 2.5
+# Share of a curve's variance that a rising curve has to explain.
+_EXPLAINED = 0.6
+# Share of it from which it matters that scores go up and down by turns.
+_SLIGHT = 0.1
 
 
 @dataclass(frozen=True)
@@ -78,19 +82,41 @@ def scaling_shape(scale: ArrayLike, values: ArrayLike, sd: float | None = None) 
 
 
 def is_misaligned(tokens: ArrayLike, scores: ArrayLike, sd: float | None = None) -> bool:
-    """Tell whether more pretraining data fails to help, which says that its kind does not suit the task.
+    """Return whether more pretraining data fails to help, which says that its kind does not suit the task.
 
-    Where this is so, `log_law_bleu` does not apply, even if the loss keeps falling as a power law.
+    It fails to help where scores fall, turn, stay level within their noise, or go up and down by more than noise about
+    every rising curve. Where this is so, `log_law_bleu` does not apply, even if the loss keeps falling as a power law.
 
     Args:
         tokens: pretraining tokens, shape (observations,).
         scores: scores after finetuning, the same shape.
-        sd: their standard deviation; from the scatter where None.
+        sd: their standard deviation. Where None it is read from the scatter, and a curve goes up and down if no rising
+            one explains 60% of its variance.
 
     Source:
         Isik et al. 2024, arXiv 2402.04177.
     """
-    return scaling_shape(tokens, scores, sd).shape in ("falling", "inverted_u", "u")
+    if scaling_shape(tokens, scores, sd).shape != "rising":
+        return True
+    from scipy.optimize import isotonic_regression
+    from scipy.special import chdtri
+
+    order = np.argsort(np.asarray(tokens, float), kind="stable")
+    x, y = np.log(np.asarray(tokens, float)[order]), np.asarray(scores, float)[order]
+    rest = float(np.sum((y - isotonic_regression(y).x) ** 2))
+    if sd is None:
+        share = rest / float(np.sum((y - y.mean()) ** 2))
+        return share > 1 - _EXPLAINED or (share > _SLIGHT and _alternates(y - np.polyval(np.polyfit(x, y, 1), x)))
+    # About the best rising curve independent errors scatter no wider than about the true one.
+    return rest > sd**2 * float(chdtri(y.size, 0.01))
+
+
+def _alternates(residuals: NDArray[np.float64]) -> bool:
+    """Return whether residuals change sides more than independent ones would in 99 of 100 cases, by their mean square
+    successive difference (von Neumann 1941, Ann. Math. Stat. 12:367)."""
+    count = residuals.size
+    ratio = float(np.sum(np.diff(residuals) ** 2) / np.sum(residuals**2))
+    return ratio > 2 + 2.326 * 2 * np.sqrt((count - 2) / (count**2 - 1))
 
 
 LAWS = (

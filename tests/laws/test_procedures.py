@@ -51,6 +51,21 @@ def test_pretraining_that_stops_helping_is_misaligned():
     assert not is_misaligned(SCALE, 30 + 3 * Z, sd=0.3)
 
 
+@pytest.mark.parametrize("sd", [0.3, None])
+def test_flat_and_zigzag_curves_are_misaligned_and_rising_ones_with_noise_are_not(sd):
+    generator = np.random.default_rng(1)
+    noise = 0.3 * generator.standard_normal(Z.size)
+    zigzag = 3 * (-1.0) ** np.arange(Z.size)
+    assert is_misaligned(SCALE, 30 + noise, sd)
+    assert is_misaligned(SCALE, 30 + zigzag, sd)
+    assert is_misaligned(SCALE, 30 + 1.5 * Z + zigzag, sd)
+    wrong = sum(
+        is_misaligned(SCALE, 30 + 3 * Z + 0.3 * np.random.default_rng(seed).standard_normal(Z.size), sd)
+        for seed in range(50)
+    )
+    assert wrong <= 2
+
+
 def test_a_linear_mixture_regression_recovers_the_value_of_each_domain():
     generator = np.random.default_rng(0)
     shares = generator.dirichlet(np.ones(4), size=30)
