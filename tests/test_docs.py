@@ -79,7 +79,7 @@ def test_links_lead_to_files_that_exist(page):
             predictor.statistics,
             {"Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"}
             | {"Attempts", "PassLaw", "SampledModel", "fit_pass_law", "majority_curve", "pass_curve", "sampled_models"}
-            | {"SeriesSignal", "Signals", "signal"},
+            | {"Calibration", "Calibrations", "SeriesSignal", "Signals", "calibration", "signal"},
         ),
         (predictor.results, {"Results", "Series", "TaskInfo", "read_results"}),
         (
@@ -131,7 +131,16 @@ def test_links_lead_to_files_that_exist(page):
                 "fit_loss_laws",
                 "track_to_json",
             }
-            | {"write_diff", "write_figures", "write_html", "write_pdf", "write_report", "write_tables", "write_track"},
+            | {
+                "write_calibration",
+                "write_diff",
+                "write_figures",
+                "write_html",
+                "write_pdf",
+                "write_report",
+                "write_tables",
+                "write_track",
+            },
         ),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

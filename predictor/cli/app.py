@@ -33,6 +33,7 @@ COMMANDS = {
     "diff": "diff",
     "signal": "signal",
     "items": "items",
+    "calibration": "calibration",
     "passes": "passes",
     "plan": "plan",
     "rank": "rank",

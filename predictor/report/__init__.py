@@ -1,5 +1,6 @@
 """What decisions are taken from: the forecast report, and a run in training held against its forecast."""
 
+from predictor.report.calibration_page import write_calibration
 from predictor.report.content import Report, build_report
 from predictor.report.diff_page import write_diff
 from predictor.report.drawings import write_figures
@@ -21,6 +22,7 @@ __all__ = [
     "check_destination",
     "fit_loss_laws",
     "track_to_json",
+    "write_calibration",
     "write_diff",
     "write_figures",
     "write_html",

@@ -14,12 +14,15 @@ if TYPE_CHECKING:
     from predictor.statistics.comparison import Differences, diff
     from predictor.statistics.emergence import PassLaw, fit_pass_law
     from predictor.statistics.intervals import Mean, clustered_mean
+    from predictor.statistics.reliability import Calibration, Calibrations, calibration
     from predictor.statistics.sampled import SampledModel, sampled_models
     from predictor.statistics.sides import Side, read_side
     from predictor.statistics.trust import SeriesSignal, Signals, signal
 
 __all__ = [
     "Attempts",
+    "Calibration",
+    "Calibrations",
     "Difference",
     "Differences",
     "Mean",
@@ -28,6 +31,7 @@ __all__ = [
     "SeriesSignal",
     "Side",
     "Signals",
+    "calibration",
     "clustered_mean",
     "diff",
     "fit_pass_law",
@@ -39,6 +43,8 @@ __all__ = [
 ]
 _MODULES = {
     "Attempts": "attempts",
+    "Calibration": "reliability",
+    "Calibrations": "reliability",
     "Difference": "benchmark_difference",
     "Differences": "comparison",
     "Mean": "intervals",
@@ -47,6 +53,7 @@ _MODULES = {
     "SeriesSignal": "trust",
     "Side": "sides",
     "Signals": "trust",
+    "calibration": "reliability",
     "clustered_mean": "intervals",
     "diff": "comparison",
     "fit_pass_law": "emergence",

@@ -17,6 +17,7 @@ from predictor.statistics.benchmark_difference import Difference, Setting, diffe
 from predictor.statistics.difference import WORSE, adjust
 from predictor.statistics.groups import Groups, read_groups
 from predictor.statistics.measures import DEFAULT, check_measures
+from predictor.statistics.plain import to_plain
 from predictor.statistics.sides import Side, read_side, shared_series
 from predictor.statistics.suite_difference import suite_difference
 
@@ -254,12 +255,4 @@ def _flat(row: Difference) -> dict[str, Any]:
 
 def _json(row: Difference) -> dict[str, Any]:
     values = {name: value for name, value in asdict(row).items() if name not in ("estimate", "apart")}
-    return {name: _null(value) for name, value in values.items()}
-
-
-def _null(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_null(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _null(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    return {name: to_plain(value) for name, value in values.items()}

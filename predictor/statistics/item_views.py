@@ -16,6 +16,7 @@ from predictor.results.item_measures import measure_items
 from predictor.results.items import read_items
 from predictor.results.readers import Results
 from predictor.results.series import LOSS_PREFIX, UNKNOWN_SHOTS, Series, fill_shots, main_shots, with_shots
+from predictor.statistics.plain import to_plain
 from predictor.statistics.sides import ROLES, read_side
 
 _KEY = ["subtask", "doc_id"]
@@ -94,7 +95,7 @@ class Items:
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as values of JSON; what is not known is null."""
-        return {name: _null(value) for name, value in asdict(self).items()}
+        return {name: to_plain(value) for name, value in asdict(self).items()}
 
 
 @dataclass(frozen=True)
@@ -280,11 +281,3 @@ def _answer(row: dict[Any, Any]) -> Answer:
         tuple(float(value) for value in values) if known else (),
         float(row["probability"]),
     )
-
-
-def _null(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_null(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _null(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value

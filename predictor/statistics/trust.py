@@ -16,6 +16,7 @@ from predictor.benchmarks import known_metric
 from predictor.errors import InputError, UnknownNameError
 from predictor.results.readers import Results, read_results
 from predictor.results.series import LOSS_PREFIX, SERIES_COLUMNS, Series, fill_shots
+from predictor.statistics.plain import to_plain
 from predictor.statistics.signal_numbers import Numbers, measure, newest
 
 if TYPE_CHECKING:
@@ -115,7 +116,7 @@ class Signals:
         """Return everything as values of JSON; what is not known is null."""
         series = [{**asdict(own), "ratio": own.numbers.ratio} for own in self.series]
         best = {own.label: {"metric": own.metric, "verdict": own.verdict, "reason": own.reason} for own in self.best()}
-        return {"series": _null(series), "best": best, "notes": list(self.notes), "record": self.record}
+        return {"series": to_plain(series), "best": best, "notes": list(self.notes), "record": self.record}
 
 
 def _before(own: SeriesSignal, known: SeriesSignal) -> bool:
@@ -282,11 +283,3 @@ def _notes(found: Sequence[SeriesSignal]) -> list[str]:
             "no three families have runs of one size: the spread is over sizes, which is larger than between recipes"
         )
     return notes
-
-
-def _null(value: Any) -> Any:
-    if isinstance(value, (tuple, list)):
-        return [_null(part) for part in value]
-    if isinstance(value, dict):
-        return {name: _null(part) for name, part in value.items()}
-    return None if isinstance(value, float) and not math.isfinite(value) else value
