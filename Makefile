@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint format docs clean
+.PHONY: setup demo test lint format docs examples clean
 
 setup: $(STAMP)
 
@@ -35,6 +35,10 @@ format: setup
 
 docs: setup
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict --quiet
+
+# Runs the commands whose output pages show, and writes the output into the pages.
+examples: setup
+	$(BIN)/python docs/site/examples.py --write
 
 clean:
 	rm -rf $(VENV) demo build dist

@@ -29,6 +29,7 @@ def shown_commands():
     for page in PAGES:
         for block in re.findall(r"```\w*\n(.*?)```", page.read_text(encoding="utf-8"), re.DOTALL):
             for line in block.replace("\\\n", " ").splitlines():
+                line = line.removeprefix("$ ")
                 if line.startswith("predictor "):
                     yield pytest.param(line, id=f"{page.name}: {line[:50]}")
 

@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import torch
 
 from predictor.evaluation.scoring.packing import Piece
+from predictor.evaluation.scoring.torch_internals import efficient_on_cuda, flash_on_cpu, flash_on_cuda
 
 NAME = "predictor_tree"
 # Leading runs longer than this are attended causally, apart from the branches below them.
@@ -156,9 +157,10 @@ def attend(
     """
     if query.device.type == "cpu" and query.dtype in _OF_CPU_KERNEL and query.shape[-1] == value.shape[-1]:
         mask = None if mask is None else mask.to(query.dtype)
-        return torch.ops.aten._scaled_dot_product_flash_attention_for_cpu(
+        found: tuple[torch.Tensor, torch.Tensor] = flash_on_cpu(
             query, key, value, 0.0, causal, attn_mask=mask, scale=scale
         )
+        return found
     groups = query.shape[1] // key.shape[1]
     if groups > 1:
         key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
@@ -189,13 +191,11 @@ def _attend_on_cuda(
         and query.shape[-1] == value.shape[-1]
         and query.shape[-1] % 8 == 0
     ):
-        found = torch.ops.aten._scaled_dot_product_flash_attention(query, key, value, 0.0, causal, scale=scale)
+        found = flash_on_cuda(query, key, value, 0.0, causal, scale=scale)
         return found[0], found[1][..., : query.shape[2]]
     if mask is not None:
         mask = mask.to(query.dtype).expand(-1, query.shape[1], -1, -1)
-    found = torch.ops.aten._scaled_dot_product_efficient_attention(
-        query, key, value, mask, True, 0.0, causal, scale=scale
-    )
+    found = efficient_on_cuda(query, key, value, mask, True, 0.0, causal, scale=scale)
     return found[0], found[1][..., : query.shape[2]]
 
 

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 from lm_eval import utils
-from lm_eval.models.utils import _add_special_kwargs, has_bos_prefix
+
+from predictor.evaluation.scoring.lm_eval_internals import begins_with, special_tokens
 
 Encoded = tuple[np.ndarray, np.ndarray]
 _BATCH = 1000
@@ -49,11 +50,11 @@ def _after_prefix(lm: Any, tokens: np.ndarray) -> Encoded:
 def encode_prompts(lm: Any, texts: Sequence[str], longest: int) -> list[np.ndarray]:
     """Encode prompts of generated answers as `HFLM.tok_batch_encode` does, cut from the left to `longest` tokens."""
     unique = list(dict.fromkeys(texts))
-    begun = [text for text in unique if has_bos_prefix(text, getattr(lm.tokenizer, "bos_token", None))]
+    begun = [text for text in unique if begins_with(text, getattr(lm.tokenizer, "bos_token", None))]
     known = set(begun)
     rest = [text for text in unique if text not in known]
     encoded = _in_batches(lm, begun, {"add_special_tokens": False})
-    encoded |= _in_batches(lm, rest, _add_special_kwargs(None, lm.add_bos_token))
+    encoded |= _in_batches(lm, rest, special_tokens(None, lm.add_bos_token))
     return [encoded[text][-longest:] for text in texts]
 
 
@@ -109,10 +110,10 @@ def _encode(lm: Any, texts: Iterable[str], special: bool | None) -> dict[str, np
     if not lm.tokenizer.is_fast:
         return {text: np.array(lm.tok_encode(text, add_special_tokens=special), np.int32) for text in unique}
     prefix = lm.tokenizer.decode(lm.prefix_token_id)
-    begun = [text for text in unique if special is None and has_bos_prefix(text, prefix)]
-    rest = unique if not begun else [text for text in unique if not has_bos_prefix(text, prefix)]
+    begun = [text for text in unique if special is None and begins_with(text, prefix)]
+    rest = unique if not begun else [text for text in unique if not begins_with(text, prefix)]
     return _in_batches(lm, begun, {"add_special_tokens": False}) | _in_batches(
-        lm, rest, _add_special_kwargs(special, lm.add_bos_token)
+        lm, rest, special_tokens(special, lm.add_bos_token)
     )
 
 

@@ -10,14 +10,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
 from predictor.evaluation.scoring.attention import NAME, Attending, KeysValues, Row, group_pieces, put, tree_attention
 from predictor.evaluation.scoring.packing import Piece, cut, sections, take_row
+from predictor.evaluation.scoring.transformers_internals import ATTENTION_FUNCTIONS
 from predictor.evaluation.scoring.tree import Tree
 
 logger = logging.getLogger(__name__)
-ALL_ATTENTION_FUNCTIONS.register(NAME, tree_attention)
+ATTENTION_FUNCTIONS.register(NAME, tree_attention)
 
 # Positions that are projected onto the vocabulary at a time: their logits should stay in a CPU's cache.
 _PROJECTED = {"cpu": 256, "cuda": 4096}

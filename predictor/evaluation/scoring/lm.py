@@ -11,13 +11,13 @@ from typing import Any
 import torch
 from lm_eval.api.registry import register_model
 from lm_eval.models.huggingface import HFLM
-from lm_eval.models.utils import postprocess_generated_text
 
 from predictor.evaluation.scoring import probe
 from predictor.evaluation.scoring.cache import TreeCache, tree_key
 from predictor.evaluation.scoring.encoding import Encoded, encode_pairs, encode_prompts, encode_windows, model_inputs
 from predictor.evaluation.scoring.forward import TreeForward
 from predictor.evaluation.scoring.generation import Beside, complete
+from predictor.evaluation.scoring.lm_eval_internals import cut_answer, wants_thinking
 from predictor.evaluation.scoring.loading import ChecksTensors
 from predictor.evaluation.scoring.sampling import Decoding
 from predictor.evaluation.scoring.tree import Tree, build_tree
@@ -159,7 +159,7 @@ class TreeLM(ChecksTensors, HFLM):
 
     def loglikelihood(self, requests: list[Any], disable_tqdm: bool = True) -> list[tuple[float, bool]]:
         """Log-likelihood of each continuation after its context, and whether greedy decoding would give it."""
-        if self.why_hf or self.enable_thinking:
+        if self.why_hf or wants_thinking(self):
             return super().loglikelihood(requests, disable_tqdm=disable_tqdm)
         pairs = [request.args for request in requests]
         tree = self._tree("loglikelihood", pairs, lambda: (encode_pairs(self, pairs), None))
@@ -213,7 +213,7 @@ class TreeLM(ChecksTensors, HFLM):
         self.references |= {pairs[number]: value for number, (value, _) in beside.answers.items()}
         answers = []
         for request, tokens in zip(requests, found, strict=True):
-            answers.append(postprocess_generated_text(self.tok_decode(tokens), decoding.until, None))
+            answers.append(cut_answer(self.tok_decode(tokens), decoding.until))
             self.cache_hook.add_partial("generate_until", request.args, answers[-1])
         return answers
 

@@ -9,9 +9,10 @@ from typing import Any
 
 import numpy as np
 import torch
-from lm_eval.models.utils import handle_stop_sequences, normalize_gen_kwargs
 
 from predictor.evaluation.scoring.attention import put
+from predictor.evaluation.scoring.lm_eval_internals import generation_options, stop_sequences
+from predictor.evaluation.scoring.transformers_internals import generation_settings, logits_processors
 
 # What requests may ask for; anything else is left to `hf`.
 _KNOWN = {"until", "max_gen_toks", "do_sample", "temperature", "top_k", "top_p", "min_p", "typical_p"}
@@ -53,12 +54,16 @@ class Decoding:
     """
 
     def __init__(self, lm: Any, options: dict[str, Any]) -> None:
-        given: dict[str, Any] = dict(normalize_gen_kwargs(options, lm.max_gen_toks))
-        self.until = handle_stop_sequences(given.pop("until", None), lm.tok_decode(lm.eot_token_id, False))
-        self.most_new = int(given.pop("max_gen_toks"))
-        self.sample = bool(given["do_sample"])
+        normalized = generation_options(options, lm.max_gen_toks)
+        given = dict(options) if normalized is None else normalized
+        self.until = stop_sequences(given.pop("until", None), lm.tok_decode(lm.eot_token_id, False))
+        self.most_new = int(given.pop("max_gen_toks", lm.max_gen_toks))
+        self.sample = bool(given.get("do_sample"))
         self.why_hf: str | None = None
         self._lm = lm
+        if normalized is None:
+            self.why_hf = "this lm-eval is older than 0.4.10"
+            return
         if lm.truncation:
             self.why_hf = "the tokenizer truncates prompts"
             return
@@ -71,8 +76,8 @@ class Decoding:
         elif not given.get("temperature"):
             self.why_hf = "it samples at temperature 0"
             return
-        config, more = lm.model._prepare_generation_config(None, **given)
-        processors = lm.model._get_logits_processor(config, input_ids_seq_length=1, device=lm.device, model_kwargs={})
+        config, more = generation_settings(lm.model, given)
+        processors = logits_processors(lm.model, config, lm.device)
         unknown = sorted({type(one).__name__ for one in processors} - _WARPERS)
         unknown += [name for name in _SETTINGS if getattr(config, name, None)]
         if unknown or more or config.num_beams != 1 or config.num_return_sequences != 1:
