@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
-.PHONY: setup demo test lint format docs examples clean
+.PHONY: setup demo test lint format docs examples release-check clean
 
 setup: $(STAMP)
 
@@ -39,6 +39,10 @@ docs: setup
 # Runs the commands whose output pages show, and writes the output into the pages.
 examples: setup
 	$(BIN)/python docs/site/examples.py --write
+
+# Builds sdist and wheel, installs the wheel outside the checkout, and makes a forecast, a report and a short demo with it.
+release-check: setup
+	containers/release_check.sh $(BIN)/python
 
 clean:
 	rm -rf $(VENV) demo build dist
