@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from predictor.api import (
         backtest,
         compare,
+        diff,
         evaluate,
         fit_forecaster,
         forecast,
@@ -33,6 +34,7 @@ if TYPE_CHECKING:
         register,
         registered,
         resolve,
+        signal,
         track,
     )
     from predictor.decisions import Comparison, ModelRanking, Plan
@@ -42,11 +44,13 @@ if TYPE_CHECKING:
     from predictor.forecasting.trajectory import RunTrack
     from predictor.project import Project
     from predictor.results import Results
+    from predictor.statistics import Differences, Signals
 
     __version__: str
 
 __all__ = [
     "Comparison",
+    "Differences",
     "Forecast",
     "Forecaster",
     "ModelRanking",
@@ -56,10 +60,12 @@ __all__ = [
     "Project",
     "Results",
     "RunTrack",
+    "Signals",
     "TrackRecord",
     "__version__",
     "backtest",
     "compare",
+    "diff",
     "evaluate",
     "fit_forecaster",
     "forecast",
@@ -72,11 +78,13 @@ __all__ = [
     "register",
     "registered",
     "resolve",
+    "signal",
     "track",
 ]
 
 _HOMES = {
     "Comparison": "decisions",
+    "Differences": "statistics",
     "Forecast": "forecasting",
     "Forecaster": "forecasting",
     "ModelRanking": "decisions",
@@ -86,6 +94,7 @@ _HOMES = {
     "Project": "project",
     "Results": "results",
     "RunTrack": "forecasting.trajectory",
+    "Signals": "statistics",
     "TrackRecord": "forecasting",
 }
 """Modules of the types; functions are in `predictor.api`."""

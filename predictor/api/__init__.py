@@ -1,5 +1,6 @@
 """The functions that `import predictor` offers; each is what the command of the same name does."""
 
+from predictor.api.comparisons import diff, signal
 from predictor.api.decisions import compare, plan, rank
 from predictor.api.evaluation import evaluate
 from predictor.api.forecasts import backtest, fit_forecaster, forecast, track
@@ -10,6 +11,7 @@ from predictor.results.readers import read_results
 __all__ = [
     "backtest",
     "compare",
+    "diff",
     "evaluate",
     "fit_forecaster",
     "forecast",
@@ -21,5 +23,6 @@ __all__ = [
     "register",
     "registered",
     "resolve",
+    "signal",
     "track",
 ]

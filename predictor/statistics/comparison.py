@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 
 from predictor import __version__
 from predictor.errors import InputError
+from predictor.presentation import Presentable, finished
 from predictor.progress import Progress, opened
 from predictor.results.readers import Results
 from predictor.results.series import Series
 from predictor.statistics.benchmark_difference import Difference, Setting, differences_of
-from predictor.statistics.difference import WORSE, adjust
+from predictor.statistics.difference import BETTER, WORSE, adjust
 from predictor.statistics.groups import Groups, read_groups
 from predictor.statistics.measures import DEFAULT, check_measures
 from predictor.statistics.plain import to_plain
@@ -25,8 +26,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 
-@dataclass(frozen=True)
-class Differences:
+@dataclass(frozen=True, repr=False)
+class Differences(Presentable):
     """One side against one or several others.
 
     Attributes:
@@ -70,6 +71,29 @@ class Differences:
         import pandas as pd
 
         return pd.DataFrame([_flat(row) for row in (*self.rows, *self.suites)])
+
+    def plot(self) -> Any:
+        """Draw each difference with its interval: shares in [0, 1], other measures in their unit."""
+        import plotly.graph_objects as go
+
+        figure = go.Figure()
+        for measure in self.measures:
+            rows = [row for row in (*self.suites, *self.rows) if row.measure == measure]
+            names = [f"{self.name(row)} {row.metric}, against {row.baseline}" for row in rows]
+            above = [row.interval[1] - row.difference for row in rows]
+            below = [row.difference - row.interval[0] for row in rows]
+            reach = {"type": "data", "array": above, "arrayminus": below}
+            values = [row.difference for row in rows]
+            figure.add_scatter(x=values, y=names, error_x=reach, mode="markers", name=measure)
+        title = f"{self.summary()}, {100 * self.level:g}% intervals"
+        return finished(figure, title, "difference", rows=len(self.rows) + len(self.suites))
+
+    def summary(self) -> str:
+        """Return the comparison in one line."""
+        worse = sum(row.verdict == WORSE for row in self.rows)
+        better = sum(row.verdict == BETTER for row in self.rows)
+        sides = f"{self.candidate} less {', '.join(self.baselines)}"
+        return f"{sides}: {better} better and {worse} worse of {len(self.rows)}"
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as values of JSON; what is not known is null."""

@@ -14,6 +14,7 @@ import pandas as pd
 from predictor import __version__
 from predictor.benchmarks import known_metric
 from predictor.errors import InputError, UnknownNameError
+from predictor.presentation import Presentable, finished
 from predictor.results.readers import Results, read_results
 from predictor.results.series import LOSS_PREFIX, SERIES_COLUMNS, Series, fill_shots
 from predictor.statistics.plain import to_plain
@@ -77,8 +78,8 @@ class SeriesSignal:
         return (AVOID, WEAK, USE).index(self.verdict), 0.0 if math.isnan(agreement) else agreement
 
 
-@dataclass(frozen=True)
-class Signals:
+@dataclass(frozen=True, repr=False)
+class Signals(Presentable):
     """What every benchmark says by every metric, the advice on each benchmark, and its record.
 
     Attributes:
@@ -111,6 +112,21 @@ class Signals:
             losses = {f"with {name}": value for name, value in numbers.pop("losses").items()}
             rows.append({**values, "ratio": own.numbers.ratio, **numbers, **losses})
         return pd.DataFrame(rows)
+
+    def plot(self) -> Any:
+        """Draw the share of pairs that keep their order when measured again, by the best metric of each benchmark."""
+        import plotly.graph_objects as go
+
+        best = sorted(self.best(), key=lambda own: -own.quality[1])
+        names = [f"{own.label} {own.metric}: {own.verdict}" for own in best]
+        figure = go.Figure().add_scatter(x=[own.numbers.agreement for own in best], y=names, mode="markers")
+        return finished(figure, self.summary(), "share of pairs that keep their order", rows=len(best))
+
+    def summary(self) -> str:
+        """Return the advice in one line."""
+        verdicts = [own.verdict for own in self.best()]
+        counts = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in (USE, WEAK, AVOID))
+        return f"{len(verdicts)} benchmark{'s' if len(verdicts) != 1 else ''}: {counts}"
 
     def to_json(self) -> dict[str, Any]:
         """Return everything as values of JSON; what is not known is null."""

@@ -22,6 +22,7 @@ PACKAGE = Path(predictor.__file__).parent
 def test_the_names_on_offer_are_these():
     assert predictor.__all__ == [
         "Comparison",
+        "Differences",
         "Forecast",
         "Forecaster",
         "ModelRanking",
@@ -31,10 +32,12 @@ def test_the_names_on_offer_are_these():
         "Project",
         "Results",
         "RunTrack",
+        "Signals",
         "TrackRecord",
         "__version__",
         "backtest",
         "compare",
+        "diff",
         "evaluate",
         "fit_forecaster",
         "forecast",
@@ -47,6 +50,7 @@ def test_the_names_on_offer_are_these():
         "register",
         "registered",
         "resolve",
+        "signal",
         "track",
     ]
     for name in predictor.__all__:

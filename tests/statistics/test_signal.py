@@ -117,3 +117,12 @@ def test_runs_of_nearly_equal_size_are_one_size():
     rows = ladder(0.0)
     rows.loc[rows["family"] == "mix", "params"] += 1000
     assert newest(rows)["size"].nunique() == 3
+
+
+def test_the_advice_is_a_frame_a_figure_and_a_line(table):
+    import predictor
+
+    answer = predictor.signal(table(ladder(0.002)))
+    assert answer.to_frame()["verdict"].tolist() == ["use"]
+    assert repr(answer) == "<Signals: 1 benchmark: 1 use, 0 weak, 0 avoid>"
+    assert len(answer.plot().data[0].x) == 1
