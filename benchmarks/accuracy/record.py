@@ -10,7 +10,6 @@ memory and reads the truth by itself. Some five minutes of processor time.
 
 from __future__ import annotations
 
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -48,8 +47,10 @@ def write_cut(results: Results, source: Path, folder: Path) -> Results:
     """Write a table without the held-out runs into a folder, and read it as a user would."""
     folder.mkdir()
     results.evals.to_parquet(folder / "evals.parquet")
-    if (source / "tasks.parquet").exists():
-        shutil.copy(source / "tasks.parquet", folder)
+    for name in ("tasks.parquet", "items"):
+        # Items are found by their run: those of runs that were cut out are not asked for.
+        if (source / name).exists():
+            (folder / name).symlink_to((source / name).absolute())
     return read_results(folder)
 
 

@@ -14,6 +14,7 @@ from predictor.quantity import format_quantity
 
 if TYPE_CHECKING:
     from predictor.evaluation import Outcome
+    from predictor.forecasting import Forecast
 
 
 @click.command()
@@ -36,7 +37,8 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
     """Score a ladder of tiny models, forecast a larger one, then score that one and compare.
 
     Everything is real and offline: the checkpoints in benchmarks/ladder go through lm-evaluation-harness, the forecast
-    and its report are made before the target is scored. A second call scores nothing again.
+    and its report are made, and the forecast is registered, before the target is scored. A second call scores nothing
+    again.
 
     \b
     Example:
@@ -45,6 +47,8 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
     """
     from predictor.cli.console import progress, say
     from predictor.cli.coverage import measure_coverage
+    from predictor.cli.registered_tables import resolved_line
+    from predictor.cli.resolve import resolve_in
     from predictor.evaluation import evaluate
     from predictor.forecasting import fit_forecaster
     from predictor.project import load_project
@@ -76,10 +80,12 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
         record=measure_coverage(table, target.family),
     )
     page, forecast = write_html(report, out / "report.html"), report.forecast
+    _register(store, forecast, target.run)
 
     say("3. score the target, which the forecast has not seen")
     _stop_if_failed(evaluate(project, store=store, roles=("target",), progress=progress, tell=say))
     truth = _truth(store, target.run)
+    found = resolve_in(project, store)
 
     seconds = time.monotonic() - began
     if json_path is not None:
@@ -89,8 +95,21 @@ def command(config: Path | None, out: Path, json_path: str | None) -> None:
     from predictor.cli.tables import print_comparison
 
     print_comparison(forecast, truth)
+    for entry, resolution in found.resolutions if found is not None else ():
+        click.echo(resolved_line(entry, resolution))
     click.echo(f"\nreport: {page}\nstore:  {store}\ntook {seconds:.0f} s")
     click.echo(_NEXT.format(config=path))
+
+
+def _register(store: Path, forecast: Forecast, run: str) -> None:
+    """Write the forecast down before the target is scored, where that was not done by an earlier call."""
+    from predictor.cli.console import say
+    from predictor.cli.resolve import read_scores
+    from predictor.forecasting.register import read_entries, register
+
+    if read_entries(store).latest_of(forecast) is None:
+        entry = register(store, forecast, "demo", run=run, scores=read_scores(store), command="predictor demo")
+        say(f"registered as {entry.label}, sha256 {entry.sha256}")
 
 
 def _shipped_config() -> Path:
@@ -133,4 +152,5 @@ Next, with checkpoints of your own:
   2. predictor evaluate --config checkpoints.yaml --once     score what is there; call it again whenever
   3. predictor forecast --results store/ --params 7B --tokens 300B
   4. predictor report --results store/ --params 7B --tokens 300B --out report.html
+  5. predictor forecast ... --register NAME before the run, predictor resolve and record after it (docs/record.md)
 Scores you already have: predictor import table scores.csv --run my-run --params 1B --tokens 20B --store store/"""

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from predictor.forecasting import Forecast
     from predictor.forecasting.changes import Changes
     from predictor.forecasting.register import Entries, Registration
+    from predictor.report.team import Team
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -173,3 +174,16 @@ class Registering:
                 command=command,
             )
         return Answer(forecast, earlier, changes, registered, check)
+
+
+def team_of(results: Path) -> Team | None:
+    """Return the track record of a store as a report shows it; None where no forecast was registered.
+
+    Raises:
+        StoreError: the registered forecasts cannot be read.
+    """
+    from predictor.forecasting.register import read_entries, team_record
+    from predictor.report.team import describe_team
+
+    entries = read_entries(results) if results.is_dir() else None
+    return describe_team(team_record(entries)) if entries is not None and entries.registrations else None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shlex
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -17,6 +18,7 @@ from predictor.cli.options import (
     suite_option,
     target_options,
 )
+from predictor.cli.register_options import team_of
 from predictor.cli.report_options import Beside, read_forecast, sign
 from predictor.errors import InputError
 from predictor.quantity import format_quantity, parse_quantity
@@ -164,6 +166,7 @@ def command(
         against=earlier,
         beside=others,
     )
+    report = replace(report, team=team_of(results))
     if out is not None:
         _say(write_html(report, out))
     if tables is not None:

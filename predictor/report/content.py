@@ -42,6 +42,7 @@ from predictor.report.figures import (
 )
 from predictor.report.loss_laws import LossLaw
 from predictor.report.sensitivity import FACTORS, forecast_grid
+from predictor.report.team import Team
 from predictor.report.verdict import Made, Verdict, reach_verdict
 from predictor.report.wording import compute, grade_letters, interval, percent, plural, shots, times
 
@@ -130,6 +131,7 @@ class Report:
         others: forecasts of benchmarks whose metrics are no shares, in their own unit.
         changes: what moved since an earlier forecast of the target, or None where none was given.
         beside: other targets beside this one, or None where none was named.
+        team: what became of registered forecasts, or None where none was registered.
     """
 
     forecast: Forecast
@@ -157,6 +159,7 @@ class Report:
     others: tuple[TaskForecast, ...] = ()
     changes: Changes | None = None
     beside: SideBySide | None = None
+    team: Team | None = None
 
     def move_of(self, benchmark: Benchmark) -> Move | None:
         """What moved of a benchmark since the earlier forecast, or None where there is none."""

@@ -28,6 +28,7 @@ def render_html(report: Report) -> str:
     figures |= {f"law-{number}": one.figure for number, one in enumerate(report.laws or ()) if one.figure is not None}
     single = {"tested": report.tested, "covered": report.covered, "sensitivity": report.sensitivity}
     figures |= {name: drawn for name, drawn in single.items() if drawn}
+    figures |= report.team.figures if report.team is not None else {}
     return render(
         "report.html.j2",
         figures,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from predictor.forecasting.register import TeamRecord
+from predictor.forecasting.register.check import FEW
 from predictor.report.figures.record import calibration_figure, width_figure
 from predictor.results.series import Series
 
@@ -43,6 +44,11 @@ class Team:
     mean: dict[str, Any] | None
     joint: dict[str, float] | None
     figures: dict[str, dict[str, Any]]
+
+    @property
+    def is_judged(self) -> bool:
+        """Whether enough forecasts were resolved to judge the intervals."""
+        return self.verdict != FEW
 
 
 def describe_team(record: TeamRecord) -> Team:

@@ -3,6 +3,8 @@ from pathlib import Path
 
 import pytest
 
+from predictor.forecasting.register import read_entries
+
 ROOT = Path(__file__).parent.parent.parent
 
 # The demo's own way, over fewer runs, tasks and items than the shipped one, which CI runs whole.
@@ -50,11 +52,21 @@ def test_the_demo_forecasts_before_it_scores_the_target_and_scores_nothing_twice
     ]
     assert order == sorted(order)
 
+    entries = read_entries(tmp_path / "demo" / "store")
+    ((entry,), (resolution,)) = entries.registrations, entries.resolutions
+    assert entry.late == ()
+    assert (resolution.run, resolution.registration) == ("66k", entry.number)
+    found = {outcome.series.task: outcome for outcome in resolution.outcomes}
+    assert {task: found[task].truth for task in found} == {task: answer["truth"][task] for task in found}
+    assert not any(outcome.late for outcome in resolution.outcomes)
+    assert first.stderr.index("registered as demo (#1)") < first.stderr.index("3. score the target")
+
     scores = {path: path.stat().st_mtime_ns for path in (tmp_path / "demo" / "store" / "scores").rglob("*.parquet")}
     again = predictor("demo", "--config", "checkpoints.yaml")
     assert {path: path.stat().st_mtime_ns for path in scores} == scores
     assert "tiny_sort" in again.stdout
     assert "mean error" in again.stdout
+    assert len(read_entries(tmp_path / "demo" / "store").registrations) == 1
 
 
 def test_a_project_without_a_target_is_refused(refused, tmp_path):
