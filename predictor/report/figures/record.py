@@ -18,8 +18,8 @@ def calibration_figure(curve: Sequence[Mapping[str, float]], forecasts: int) -> 
     Returns:
         a plotly figure as plain `data` and `layout`, in percent, in the colours for light backgrounds.
     """
-    x = [0.0, *(round(100 * point["level"], 1) for point in curve), 100.0]
-    y = [0.0, *(round(100 * point["inside"], 1) for point in curve), 100.0]
+    x = [round(100 * point["level"], 1) for point in curve]
+    y = [round(100 * point["inside"], 1) for point in curve]
     right = _line([0, 100], [0, 100], "right intervals")
     seen = {**_points(x, y), "mode": "lines+markers", "line": {"color": LIGHT["curve"], "width": 2}}
     seen["hovertemplate"] = f"%{{x:.0f}}% intervals held %{{y:.0f}}% of {forecasts}<extra></extra>"
