@@ -77,10 +77,13 @@ def runs_of(project: Project | None) -> Mapping[tuple[str, float, float], str]:
 
 def resolve_in(project: Project, store: Path) -> Resolved | None:
     """Resolve what waits in a store; None where nothing does, which is seen without reading scores."""
+    from predictor.cli.console import say
     from predictor.forecasting.register import Entries, read_entries, resolve
 
     # Before the first look the store itself may be missing.
     entries = read_entries(store) if not is_local(store) or store.is_dir() else Entries((), ())
+    for file, what in entries.faults:
+        say(f"forecasts/{file}: {what}; see 'predictor registered verify'")
     if not any(entries.is_open(entry) for entry in entries.registrations):
         return None
     return resolve(store, read_scores(store), runs=runs_of(project))

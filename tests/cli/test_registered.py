@@ -6,6 +6,16 @@ import re
 import pytest
 
 from predictor.cli.app import main
+from predictor.cli.evaluate import _Looks, _resolve
+from predictor.cli.posting import Post
+from predictor.errors import StoreError
+from predictor.evaluation import Outcome
+from predictor.forecasting.register import read_entries, register
+from predictor.forecasting.target import Forecast, Target, TaskForecast
+from predictor.project import load_project
+from predictor.results.ledger import PairKey
+from predictor.results.store import Store
+from tests.results.scored import pair, runs
 
 TARGET = ["--params", "3.2B", "--tokens", "128B"]
 
@@ -126,3 +136,68 @@ def test_a_changed_record_ends_verify_with_1(run, store, tmp_path):
     assert "000001.json: its content is not what was written: the hash differs" in out
     _, err = run("record", "--store", copy)
     assert "warning: forecasts/000001.json" in err
+
+
+PROJECT = """
+suite: core
+store: store
+families: {fam: {tokens_per_step: 100, schedule_end: 30, checkpoints: "{run}/step_{step}"}}
+runs:
+  a: {family: fam, params: 1000}
+  t: {family: fam, params: 1000, role: target}
+target: {family: fam, params: 1000, tokens: 3000, run: t}
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    """A project whose store has a ladder run and a registered forecast of the target, which is like that run."""
+    (tmp_path / "checkpoints.yaml").write_text(PROJECT)
+    home = Store(tmp_path / "store")
+    home.create()
+    described = runs("a", "t")
+    home.write_runs(described.assign(role=["ladder", "target"]))
+    home.write(*pair(run="a", step=30, value=0.4))
+    ends = {"80": (0.4, 0.6), "95": (0.3, 0.7)}
+    answer = TaskForecast("facts", "acc", 0, 0.5, ends, "C", "", None, {})
+    register(home.path, Forecast(Target(1000.0, 3000.0, "fam"), (answer,), {"compute_ratio": 2.0}), "large")
+    return load_project(tmp_path / "checkpoints.yaml")
+
+
+@pytest.fixture
+def post(project):
+    return Post(project, project.store_path)
+
+
+def test_evaluate_resolves_by_itself_once_the_target_was_scored(project, post, capsys):
+    _resolve(project, None, post)
+    assert "resolved" not in capsys.readouterr().err
+    Store(project.store_path).write(*pair(run="t", step=30, value=0.65))
+    _resolve(project, None, post)
+    # The ladder's run is of the same size and length: checkpoints.yaml says which one is the target.
+    assert "resolved: large (#1) by run t: 0 of 1 scores inside the 80% interval" in capsys.readouterr().err
+    entries = read_entries(project.store_path)
+    (outcome,) = entries.resolutions[0].outcomes
+    assert outcome.truth == pytest.approx(0.65)
+    assert not outcome.late
+    _resolve(project, None, post)
+    assert capsys.readouterr().err == ""
+
+
+def test_a_record_that_was_changed_stops_no_evaluation(project, post, capsys):
+    path = project.store_path / "forecasts" / "000001.json"
+    path.chmod(0o644)
+    path.write_bytes(path.read_bytes() + b" ")
+    Store(project.store_path).write(*pair(run="t", step=30, value=0.65))
+    _resolve(project, None, post)
+    assert "forecasts/000001.json: its content is not what was written" in capsys.readouterr().err
+    with pytest.raises(StoreError, match=r"000001.json: its content is not what was written"):
+        register(project.store_path, Forecast(Target(1000.0, 3000.0, "fam"), (), {"compute_ratio": 2.0}), "other")
+
+
+def test_watching_resolves_after_the_first_look_and_after_scores(post):
+    called = []
+    looks = _Looks(lambda: called.append(None), post)
+    for scored in ((), (), (PairKey("0" * 64, "t", 30, "facts"),), ()):
+        looks(Outcome(scored=scored))
+    assert len(called) == 2
