@@ -7,6 +7,7 @@ or a database that restarts, stands in its way for a while.
 from __future__ import annotations
 
 import atexit
+import contextlib
 import shutil
 import tempfile
 import time
@@ -90,12 +91,22 @@ class Database:
         if not self.shared:
             yield
             return
+        connection = self._patiently(self._lock)
         try:
-            with self._engine.connect() as connection, connection.begin():
-                connection.execute(sql.text("SELECT pg_advisory_xact_lock(7027154)"))
-                yield
-        except SQLAlchemyError as error:
-            raise self._as_store_error(error) from None
+            yield
+        finally:
+            # A database that restarted has let go of the lock by itself.
+            with contextlib.suppress(SQLAlchemyError):
+                connection.close()
+
+    def _lock(self) -> sql.Connection:
+        connection = self._engine.connect()
+        try:
+            connection.execute(sql.text("SELECT pg_advisory_xact_lock(7027154)"))
+        except SQLAlchemyError:
+            connection.close()
+            raise
+        return connection
 
     def insert(self, table: sql.Table) -> Any:
         """An INSERT that can say what happens ON CONFLICT, in the database's dialect."""
@@ -142,14 +153,21 @@ class Database:
             )
 
     def _carry_out(self, change: Callable[[sql.Connection], T], *, writes: bool) -> T:
+        def transaction() -> T:
+            with self._engine.connect() as connection:
+                connection = connection.execution_options(**{_WRITES: writes})
+                with connection.begin():
+                    return change(connection)
+
+        return self._patiently(transaction)
+
+    def _patiently(self, act: Callable[[], T]) -> T:
+        """Do something, again where the database stands in the way for a while."""
         until = time.monotonic() + _PATIENCE
         pause = 0.1
         while True:
             try:
-                with self._engine.connect() as connection:
-                    connection = connection.execution_options(**{_WRITES: writes})
-                    with connection.begin():
-                        return change(connection)
+                return act()
             except OperationalError as error:
                 if time.monotonic() > until or not self._may_pass(error):
                     raise self._as_store_error(error) from None

@@ -336,7 +336,10 @@ class Stage:
 
     def _fill(self, one):
         filler = self.disk / "filler"
-        filler.write_bytes(b"x" * max(0, shutil.disk_usage(self.disk).free - self.draw.choice([0, 4096, 65_536])))
+        free = shutil.disk_usage(self.disk).free
+        # What was scored in the meantime leaves less room, so that not all of it is written.
+        with contextlib.suppress(OSError):
+            filler.write_bytes(b"x" * max(0, free - self.draw.choice([0, 4096, 65_536])))
         self.add_checkpoint()
         time.sleep(5.0)
         filler.unlink()
