@@ -5,7 +5,7 @@
 A store is written as `predictor evaluate` leaves it, in which a multiple-choice task of 10,000 items was scored at 100
 checkpoints of ten runs: a million rows with the log-likelihoods of four choices. Each command runs in a process of its
 own, from its start to its end; its memory is the most that was resident. Merging is `predictor store compact` over
-files of three scores each, in which the disk's cache is warm. Processor time is shown beside the wall time, as it does
+files of three scores each, with the disk's cache warm. Processor time is shown beside the wall time, as it does
 not depend on what else a machine does.
 No other tool has such commands. The goals: 10 s and 600 MiB for the items, 30 s for merging.
 """
@@ -25,6 +25,7 @@ import pandas as pd
 from rich.console import Console
 from rich.table import Table
 
+from predictor.results.schema import COLUMNS, MODEL_COLUMNS
 from predictor.results.store import Store
 
 RUNS, CHOICES = 10, 4
@@ -105,7 +106,9 @@ def write_scores(store: Store, files: int) -> None:
             place = {**place_of(run, step, 200), "task": task, "num_fewshot": 0, "stderr": 0.01, "n_items": 100}
             rows = [{**place, "metric": name, "value": 0.5} for name in ("acc", "bpb", "nll_answer")]
             stamp = {"identity": identity, "protocol": PROTOCOL, "checkpoint": f"{run:064x}"}
-            template = store.write(pd.DataFrame(rows).assign(**stamp), None, {"task": task}).read_bytes()
+            frame = pd.DataFrame(rows).reindex(columns=[*COLUMNS, *MODEL_COLUMNS]).assign(**stamp)
+            kinds = {name: kind for name, kind in {**COLUMNS, **MODEL_COLUMNS}.items() if kind != "str"}
+            template = store.write(frame.astype(kinds), None, {"task": task}).read_bytes()
         path.parent.mkdir(parents=True, exist_ok=True)
         # Their content does not change what merging costs.
         path.write_bytes(template)

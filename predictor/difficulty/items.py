@@ -142,7 +142,7 @@ def item_table(results: Results, task: str, *, family: str | None = None, num_fe
     info = results.task(task)
     if family is not None and family not in (known := list(results.evals["family"].unique())):
         raise UnknownNameError("family", family, known, str(results.path))
-    frame = _of_family(results.items(task), results, task, family)
+    frame = _of_family(results.items(task, lean=True), results, task, family)
     scores = results.evals[
         (results.evals["task"] == info.task)
         & (results.evals["metric"] == info.metric)
@@ -262,4 +262,4 @@ def _from_rows(frame: pd.DataFrame) -> tuple[pd.DataFrame, NDArray[np.int64], ND
         grid[row, column] = values
         if np.isfinite(grid).any():
             measures[name] = grid
-    return places, asked["doc_id"].to_numpy(np.int64), asked["subtask"].to_numpy(str), measures
+    return places.astype({"run": str}), asked["doc_id"].to_numpy(np.int64), asked["subtask"].to_numpy(str), measures

@@ -40,14 +40,12 @@ def current(
         StoreError: no row counts.
     """
     if tasks is not None:
-        current = dict(zip(zip(tasks["task"], tasks["num_fewshot"], strict=True), tasks["protocol"], strict=True))
-        pairs = zip(frame["task"], frame["num_fewshot"], frame["protocol"], strict=True)
-        keep = [
-            protocol == IMPORTED or current.get((task, shots), protocol) == protocol for task, shots, protocol in pairs
-        ]
-        if not all(keep):
-            names = sorted(frame.loc[[not kept for kept in keep], "task"].unique())
-            notes.append(f"{keep.count(False)} rows left out, scored under an earlier protocol: {', '.join(names)}")
+        now = tasks.drop_duplicates(["task", "num_fewshot"], keep="last").set_index(["task", "num_fewshot"])["protocol"]
+        found = now.reindex(pd.MultiIndex.from_frame(frame[["task", "num_fewshot"]])).to_numpy()
+        keep = (frame["protocol"] == IMPORTED) | pd.isna(found) | (frame["protocol"].to_numpy() == found)
+        if not keep.all():
+            names = sorted(frame.loc[~keep, "task"].unique())
+            notes.append(f"{int((~keep).sum())} rows left out, scored under an earlier protocol: {', '.join(names)}")
         frame = frame[keep]
     if runs is None and not frame.empty and (frame["protocol"] != IMPORTED).any():
         notes.append("runs.parquet is missing: every run is taken as one of the ladder, the target's own too")

@@ -8,12 +8,17 @@ from pathlib import Path
 import pandas as pd
 
 from predictor.errors import InputError, PredictorError
+from predictor.results.item_rows import read_item_rows
 from predictor.results.store import Store
 from predictor.results.tables import read_table
 
 
 def read_items(
-    path: Path, *names: str, roles: Sequence[str] = ("ladder",), runs: Sequence[str] | None = None
+    path: Path,
+    *names: str,
+    roles: Sequence[str] = ("ladder",),
+    runs: Sequence[str] | None = None,
+    lean: bool = False,
 ) -> pd.DataFrame:
     """Read one task's items as they were kept.
 
@@ -22,6 +27,7 @@ def read_items(
         names: the names under which the task's items may be kept.
         roles: which runs of a store to read.
         runs: read the items of these runs alone; of all where None.
+        lean: of a store, read only what measures are made from, see `predictor.results.item_rows`; of all runs.
 
     Returns:
         from a store one row per (checkpoint, item), see `predictor.evaluation.measures`; from a folder one row per
@@ -35,18 +41,17 @@ def read_items(
     missing: PredictorError | None = None
     for name in names:
         try:
-            frames.append(
-                _of_store(path, name, roles, runs) if Store.looks_like(path) else _of_folder(path, name, runs)
-            )
+            if not Store.looks_like(path):
+                frames.append(_of_folder(path, name, runs))
+            elif lean:
+                frames.append(read_item_rows(Store(path), name, roles))
+            else:
+                frames.append(Store(path).read_items(name, roles, runs))
         except PredictorError as error:
             missing = error
     if not frames and missing is not None:
         raise missing
     return frames[0] if len(frames) == 1 else pd.concat(frames, ignore_index=True)
-
-
-def _of_store(path: Path, name: str, roles: Sequence[str], runs: Sequence[str] | None) -> pd.DataFrame:
-    return Store(path).read_items(name, roles, runs)
 
 
 def _of_folder(path: Path, name: str, runs: Sequence[str] | None) -> pd.DataFrame:

@@ -102,15 +102,19 @@ class Results:
             rows.loc[own.index, "value"] = others[str(name)].to_share(value)
         return rows
 
-    def items(self, task: str) -> pd.DataFrame:
+    def items(self, task: str, *, lean: bool = False) -> pd.DataFrame:
         """Read one task's items, see `predictor.results.items`; nothing is read before this is called.
+
+        Args:
+            task: the task.
+            lean: read only what measures are made from.
 
         Raises:
             UnknownNameError: no scores of that task are here.
             InputError: its items were not kept.
         """
         name = self.task(task).task
-        return read_items(self.path, *self.spellings.get(name, (name,)))
+        return read_items(self.path, *self.spellings.get(name, (name,)), lean=lean)
 
 
 def read_results(path: str | PathLike[str] | pd.DataFrame, roles: Sequence[str] = ("ladder",)) -> Results:

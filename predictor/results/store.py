@@ -20,7 +20,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -277,10 +277,11 @@ class Store:
         from predictor.results.current import content_sha256
         from predictor.results.schema import COLUMNS, MODEL_COLUMNS, RECIPE_COLUMNS
 
-        frame, notes = self._read_all("scores", sorted(self._files("scores")))
-        if frame is None:
+        tables, notes = self.tables("scores", sorted(self._files("scores")))
+        if not tables:
             damaged = f" ({notes[0]})" if notes else ""
             raise StoreError(f"the store {self.path} holds no scores{damaged}", "run 'predictor evaluate --once' first")
+        frame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
         frame = counted(frame, self.read_tasks(), self.read_runs(), roles, notes, self.path)
         inputs = {"scores": "sha256:" + content_sha256(frame[list(COLUMNS)])}
         further = [name for name in (*MODEL_COLUMNS, *RECIPE_COLUMNS) if name in frame.columns]
@@ -319,20 +320,15 @@ class Store:
         Raises:
             StoreError: there are none.
         """
-        from predictor.results.current import current, latest
+        from predictor.results.item_rows import read_whole_items
 
+        return read_whole_items(self, task, roles, runs)
+
+    def item_files(self, task: str, runs: Sequence[str] | None = None) -> list[Path]:
+        """Name the files that may hold items of a task, sorted."""
         folders = ["*"] if runs is None else [*map(file_name, runs), IMPORTED]
         patterns = [f"{folder}/*/{file_name(task)}-*.parquet" for folder in folders]
-        files = sorted({file for pattern in patterns for file in self._files("items", pattern)})
-        frame, notes = self._read_all("items", files)
-        frame = frame if frame is None or runs is None else frame[frame["run"].isin(runs)]
-        if frame is None or frame.empty:
-            why = f" ({notes[0]})" if notes else ""
-            raise StoreError(f"the store {self.path} has no items of {task}{why}", "score it with 'predictor evaluate'")
-        frame = current(frame[frame["task"] == task], self.read_tasks(), self.read_runs(), roles, notes, self.path)
-        return latest(frame, ["family", "run", "tokens", "num_fewshot", "subtask", "doc_id"], notes).reset_index(
-            drop=True
-        )
+        return sorted({file for pattern in patterns for file in self._files("items", pattern)})
 
     def files(self, kind: str) -> list[Path]:
         """All files of a kind, `scores` or `items`.
@@ -351,11 +347,28 @@ class Store:
             if not path.name.startswith(TEMPORARY):
                 yield path
 
-    def _read_all(self, kind: str, files: Sequence[Path]) -> tuple[pd.DataFrame | None, list[str]]:
+    def tables(
+        self,
+        kind: str,
+        files: Sequence[Path],
+        columns: Sequence[str] | None = None,
+        make: Callable[[pa.Table], Any] = lambda table: table,
+    ) -> tuple[list[Any], list[str]]:
+        """Read files of a kind, `scores` or `items`; damaged ones are set aside.
+
+        Args:
+            kind: the kind.
+            files: the files.
+            columns: read these columns alone, those of them that a file has; all where None.
+            make: what is kept of each table.
+
+        Returns:
+            what was made of each file that can be read, and notes on the others.
+        """
         tables, damaged, foreign = [], [], []
         for path in files:
             try:
-                tables.append(conform(read_table(path).replace_schema_metadata(None), kind))
+                tables.append(make(conform(read_table(path, columns).replace_schema_metadata(None), kind)))
             except ForeignFileError as error:
                 foreign.append(f"{path.relative_to(self.path)}: {error}")
             except (pa.ArrowInvalid, OSError) as error:
@@ -366,10 +379,7 @@ class Store:
             notes.append(f"{len(foreign)} {kind} file(s) of another version left out, first {foreign[0]}")
         if damaged:
             notes.append(f"{len(damaged)} damaged {kind} file(s) set aside, first {damaged[0]}; evaluate again")
-        if not tables:
-            return None, notes
-        frame: pd.DataFrame = pa.concat_tables(tables, promote_options="permissive").to_pandas()
-        return frame, notes
+        return tables, notes
 
     def _described(self, name: str) -> pd.DataFrame | None:
         path = self.path / name

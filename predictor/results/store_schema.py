@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 
 import pyarrow as pa
@@ -81,6 +82,8 @@ def conform(table: pa.Table, kind: str) -> pa.Table:
     Raises:
         ForeignFileError: a required column is missing, or a column holds something else.
     """
+    if _fits(table.schema, kind):
+        return table
     for name, kept in _REQUIRED[kind].items():
         if name not in table.schema.names:
             raise ForeignFileError(f"it lacks the column {name}")
@@ -91,6 +94,16 @@ def conform(table: pa.Table, kind: str) -> pa.Table:
         else:
             table = table.append_column(name, pa.nulls(table.num_rows, kept))
     return table
+
+
+@functools.lru_cache(maxsize=256)
+def _fits(schema: pa.Schema, kind: str) -> bool:
+    """Return whether a file has every column as it is read: thousands of files share a schema."""
+    for name, wanted in {**_REQUIRED[kind], **_MAY_LACK[kind]}.items():
+        index = schema.get_field_index(name)
+        if index < 0 or not any(is_kind(schema.field(index).type) for is_kind in _ALIKE[wanted]):
+            return False
+    return True
 
 
 def _typed(table: pa.Table, name: str, wanted: pa.DataType) -> pa.Table:

@@ -9,6 +9,7 @@ import json
 import os
 import re
 import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +35,8 @@ _FEW_ROWS = 100
 _CHECKSUM = re.compile(_CHECKSUM_KEY.encode().replace(b".", rb"\.") + rb"\x18\x40([0-9a-f]{64})")
 
 
-def read_table(path: Path) -> pa.Table:
-    """Read a file and compare it with its checksum.
+def read_table(path: Path, columns: Sequence[str] | None = None) -> pa.Table:
+    """Read a file, or those of the named columns that it has, and compare all of it with its checksum.
 
     Raises:
         pyarrow.ArrowInvalid: it is not what was written.
@@ -50,9 +51,10 @@ def read_table(path: Path) -> pa.Table:
     plain = content[:start] + _NO_CHECKSUM.encode() + content[end:]
     if _sha256(plain) != found[-1][1].decode():
         raise pa.ArrowInvalid("its content is not what was written: the checksum differs")
-    file = pq.ParquetFile(pa.BufferReader(content))
+    file = pq.ParquetFile(pa.BufferReader(content), pre_buffer=False)
     # Threads cost more than they save on files of a few rows.
-    return file.read(use_threads=False)
+    names = None if columns is None else [name for name in file.schema_arrow.names if name in set(columns)]
+    return file.read(names, use_threads=False)
 
 
 def put_table(table: pa.Table, path: Path, metadata: dict[bytes, bytes]) -> Path:
@@ -67,9 +69,10 @@ def put_table(table: pa.Table, path: Path, metadata: dict[bytes, bytes]) -> Path
 
 def _bytes_of(table: pa.Table) -> bytes:
     sink = io.BytesIO()
-    # To begin to decompress each column takes longer than to read a few rows.
-    compression = "zstd" if table.num_rows > _FEW_ROWS else "none"
-    writer = pq.ParquetWriter(sink, table.schema, compression=compression)
+    # To decompress each column, and to read its statistics and its dictionary, takes longer than to read a few rows.
+    large = table.num_rows > _FEW_ROWS
+    compression = "zstd" if large else "none"
+    writer = pq.ParquetWriter(sink, table.schema, compression=compression, use_dictionary=large, write_statistics=large)
     writer.write_table(table)
     # The checksum is of the file with noughts in the checksum's place: so it covers the footer that it stands in.
     writer.add_key_value_metadata({_CHECKSUM_KEY: _NO_CHECKSUM})

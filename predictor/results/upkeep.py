@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import multiprocessing
+import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,6 +27,9 @@ from predictor.results.table_file import (
 )
 
 _READERS = 4
+_MANY = 5000
+"""Files from which on processes read them: to start two takes as long as to read a thousand or two."""
+_AT_ONCE = 250
 
 
 @dataclass(frozen=True)
@@ -120,17 +125,24 @@ def compact(store: Store) -> tuple[int, int]:
         if place.parts[0] != IMPORTED and len(place.parts) == 3:
             by_run[store.path / "scores" / place.parts[0]].append(path)
     merged = 0
-    # More than one: reading waits for the disk, and decoding leaves the interpreter's lock.
-    with ThreadPoolExecutor(_READERS) as readers:
+    with _readers(store, sum(map(len, by_run.values()))) as readers:
         for folder, files in by_run.items():
             merged += _merge(store, folder, files, readers)
     return merged, len(by_run)
 
 
-def _merge(store: Store, folder: Path, files: list[Path], readers: ThreadPoolExecutor) -> int:
+def _readers(store: Store, files: int) -> Executor:
+    """Return what reads files side by side: processes where their start pays, as small files keep Python busy."""
+    if store.is_local and files > _MANY:
+        return ProcessPoolExecutor(os.cpu_count(), mp_context=multiprocessing.get_context("spawn"))
+    return ThreadPoolExecutor(_READERS)
+
+
+def _merge(store: Store, folder: Path, files: list[Path], readers: Executor) -> int:
     """Merge the scores files of one run; the number of them."""
     target = folder / COMPACT
-    tables, identities, kept = [], {}, []
+    tables, identities = [], {}
+    kept: list[Path] = []
     if target.is_file():
         try:
             tables.append(conform(read_table(target).replace_schema_metadata(None), "scores"))
@@ -139,16 +151,15 @@ def _merge(store: Store, folder: Path, files: list[Path], readers: ThreadPoolExe
             return 0
         except (pa.ArrowInvalid, OSError) as error:
             move_aside_if_damaged(store.path, target, error)
-    for path, found in zip(files, readers.map(_read_or_error, files), strict=True):
-        if isinstance(found, ForeignFileError):
-            # It stays as it is, for the version that reads it.
-            continue
-        if isinstance(found, Exception):
-            move_aside_if_damaged(store.path, path, found)
-            continue
-        table, identities[f"{path.parent.name}/{path.stem}"] = found
-        tables.append(table)
-        kept.append(path)
+    parts = [files[first : first + _AT_ONCE] for first in range(0, len(files), _AT_ONCE)]
+    for read, failed, table in readers.map(_read_some, parts):
+        for path, fault in failed.items():
+            # One of another version stays as it is, for the version that reads it.
+            if not isinstance(fault, ForeignFileError):
+                move_aside_if_damaged(store.path, path, fault)
+        identities |= {f"{path.parent.name}/{path.stem}": identity for path, identity in read.items()}
+        tables += [table] if table is not None else []
+        kept += read
     if not kept:
         return 0
     table = pa.concat_tables(tables, promote_options="permissive").combine_chunks()
@@ -163,10 +174,20 @@ def _merge(store: Store, folder: Path, files: list[Path], readers: ThreadPoolExe
     return len(kept)
 
 
-def _read_or_error(path: Path) -> tuple[pa.Table, Any] | Exception:
-    """Read a scores file and what its identity was made of."""
-    try:
-        table = read_table(path)
-        return conform(table.replace_schema_metadata(None), "scores"), identity_in(table)
-    except (pa.ArrowInvalid, OSError, ForeignFileError) as error:
-        return error
+def _read_some(paths: list[Path]) -> tuple[dict[Path, Any], dict[Path, Exception], pa.Table | None]:
+    """Read scores files: what the identity of each was made of, the errors of others, and all scores together."""
+    read: dict[Path, Any] = {}
+    failed: dict[Path, Exception] = {}
+    tables = []
+    for path in paths:
+        try:
+            table = read_table(path)
+            scores, identity = conform(table.replace_schema_metadata(None), "scores"), identity_in(table)
+        except (pa.ArrowInvalid, OSError, ForeignFileError) as error:
+            failed[path] = error
+        else:
+            tables.append(scores)
+            read[path] = identity
+    if not tables:
+        return read, failed, None
+    return read, failed, pa.concat_tables(tables, promote_options="permissive").combine_chunks()
