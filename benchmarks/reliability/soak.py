@@ -47,7 +47,7 @@ def main(minutes: float, seed: int) -> None:
                 if not completed and time.monotonic() > until - 30 * minutes:
                     stage.complete()
                     completed = True
-                if draw.random() < 0.2:
+                if draw.random() < 0.1:
                     stage.add_checkpoint()
                 time.sleep(draw.uniform(0.0, 2 * _PAUSE))
             if not completed:

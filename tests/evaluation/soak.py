@@ -255,7 +255,7 @@ class Stage:
             watched("local", store=str(self.disk / "local"), executor={"workers": 2}),
             watched("ray", executor={"kind": "ray", "address": address}, **shared),
             watched("second", executor={"workers": 1}, **shared),
-            watched("slurm", on_slurm, executor={"kind": "slurm", "workers": 2, "piece": "1s"}),
+            watched("slurm", on_slurm, executor={"kind": "slurm", "workers": 2, "piece": "10s"}),
         ]
         self.local, ray, second, self.on_slurm = self.watched
         ray.partners = second.partners = [ray, second]
@@ -347,8 +347,13 @@ class Stage:
     def _freeze_disk(self, one):
         """A coordinator that starts on a read-only disk says so and ends."""
         one.look()
+        workers = one.workers()
         one.process.kill()
         one.process.wait()
+        # Those that were stopped would hold their files for good: nothing can end them while no coordinator can start.
+        for worker in workers:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(worker, signal.SIGKILL)
         remount = ["mount", "-o", "remount,ro", str(self.disk)]
         # Workers that are left end by themselves, and hold files till then.
         clusters.wait_for("a read-only disk", lambda: subprocess.run(remount, capture_output=True).returncode == 0)
