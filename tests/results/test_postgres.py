@@ -7,9 +7,12 @@ import pytest
 import sqlalchemy as sql
 
 from predictor.errors import StoreError
-from predictor.results.ledger import DONE, RUNNING, Ledger, PairKey
+from predictor.results.backup import back_up, restore
+from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Ledger, PairKey
 from predictor.results.ledger_schema import PAIRS as TABLE
+from predictor.results.store import Store
 from tests.evaluation import clusters
+from tests.results.scored import pair
 
 PAIRS = [PairKey(f"{number:064d}", "a", 10, f"task{number}") for number in range(3)]
 
@@ -47,6 +50,68 @@ def test_a_restart_of_the_server_is_waited_for(server):
         ledger.finished(PAIRS[1])
         restart.join()
         assert ledger.states()[PAIRS[1].identity].state == DONE
+
+
+def test_coordinators_that_wait_for_each_other_wait_for_a_restart_too(server):
+    with Ledger(server.url) as ledger:
+        server.stop()
+        restart = threading.Thread(target=lambda: (time.sleep(1.0), server.start()))
+        restart.start()
+        with ledger.alone():
+            restart.join()
+            # One that is in the middle ends its work, too.
+            server.stop()
+            server.start()
+        entered = []
+        with ledger.alone():
+            # Nobody else is let in meanwhile.
+            waiting = threading.Thread(target=lambda: enter(server.url, entered))
+            waiting.start()
+            time.sleep(0.5)
+            assert entered == []
+        waiting.join()
+        assert entered == ["in"]
+
+
+def enter(url, entered):
+    with Ledger(url) as other, other.alone():
+        entered.append("in")
+
+
+def test_a_backup_of_a_ledger_in_use_comes_back_into_another_database(server, tmp_path):
+    store, backup, again = Store(tmp_path / "store"), tmp_path / "backup", Store(tmp_path / "again")
+    store.create()
+    store.write(*pair())
+    engine = sql.create_engine(server.url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for name in ("first", "second"):
+            connection.execute(sql.text(f"CREATE DATABASE {name}"))
+    engine.dispose()
+    first, second = (server.url.replace("/postgres", f"/{name}") for name in ("first", "second"))
+    with Ledger(first) as ledger:
+        ledger.leases.claim(PAIRS, "me", "job", 60)
+        ledger.started(PAIRS[0], "me")
+        ledger.finished(PAIRS[0], 2.5)
+        ledger.failed(PAIRS[1], "no memory", owner="me")
+        ledger.started(PAIRS[2], "me")
+        assert back_up(store, first, backup).pairs == 3
+        # What comes after the copy is not in it.
+        ledger.finished(PAIRS[2])
+        expected = ledger.events()
+    assert restore(backup, again, second).pairs == 3
+    with Ledger(second) as ledger:
+        states = ledger.states()
+        assert [states[key.identity].state for key in PAIRS] == [DONE, FAILED, WAITING]
+        assert states[PAIRS[1].identity].reason == "no memory"
+        assert not any(state.leased for state in states.values())
+        assert ledger.seconds() == [("a", "task0", 2.5)]
+        assert [event["event"] for event in ledger.events()] == ["started", "finished", "failed", "started"]
+        # The numbers of events go on from the last one, as they do in the database that was copied.
+        ledger.finished(PAIRS[2])
+        assert [event["number"] for event in ledger.events()] == [event["number"] for event in expected]
+    assert again.read_scores()[0]["value"].tolist() == store.read_scores()[0]["value"].tolist()
+    with pytest.raises(StoreError, match="holds pairs already"):
+        restore(backup, Store(tmp_path / "third"), second)
 
 
 def test_a_database_that_is_not_there_is_one_line_without_the_password(server):
