@@ -9,7 +9,8 @@ spread over those from the second smallest to the second largest; at least three
 five.
 
 Prints the mean absolute error in points (within each hold-out first, then over hold-outs), the error a perfect forecast
-would be charged for noise alone, and coverage and width of the combination's intervals. A way that cannot forecast all
+would be charged for noise alone, and coverage, width and interval score of the combination's 80% intervals (Winkler
+1972: the width, and ten times what the truth lies outside; within hold-outs first). A way that cannot forecast all
 of a testbed's scores has no mean that could be compared and shows a dash. The best published way is chosen by hindsight
 on each testbed. Under 15 minutes on two idle cores.
 """
@@ -34,7 +35,7 @@ from predictor.errors import ForecastError
 from predictor.forecasting import METHODS
 from predictor.forecasting.backtest import FEWEST_RUNS, without_runs
 from predictor.forecasting.panel import Benchmark, Panel, build_panel
-from predictor.forecasting.track_record import choose_hold_outs, forecast_held_out, without_held_out
+from predictor.forecasting.track_record import HeldOutForecast, choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import Results, read_results
 
 COMBINATION = "combination"
@@ -42,6 +43,7 @@ COMBINATION = "combination"
 PUBLISHED_PREFIX = "published:"
 FEWEST_RUNS_OF_A_FAMILY = 5
 MOST_SIZES = 4
+CORPORA = ("c4", "commoncorpus", "dclm", "fineweb-edu", "hplt2", "nemotron-cc-hq", "pile", "slimpajama")
 ZERO_SHOT = ("arc_challenge", "arc_easy", "lambada_openai", "piqa", "sciq", "winogrande")
 
 
@@ -57,6 +59,8 @@ class Testbed:
         shots: number of few-shot examples, or None for any.
         lengths: endings of the names of the runs that are used; all where empty.
         average: column of tasks.parquet that marks the benchmarks whose mean error is looked at too.
+        above: hold out the runs above this many parameters, in families of any number of runs; by the one rule where
+            None.
     """
 
     name: str
@@ -66,6 +70,7 @@ class Testbed:
     shots: int | None = None
     lengths: tuple[str, ...] = ()
     average: str | None = None
+    above: float | None = None
 
 
 TESTBEDS = (
@@ -75,6 +80,7 @@ TESTBEDS = (
     Testbed("gemstones", "gemstones"),
     Testbed("gadre", "gadre", average="in_subset17"),
     Testbed("exp_emergence", "exp_emergence"),
+    Testbed("open_sci_ref", "open_sci_ref", families=tuple(f"osr-{corpus}" for corpus in CORPORA), above=1e9),
 )
 
 
@@ -89,7 +95,7 @@ def read(testbed: Testbed, folder: Path) -> Results:
 def families(testbed: Testbed, results: Results) -> list[str]:
     """Name the families that leave enough runs to fit."""
     counts = results.evals.groupby("family")["run"].nunique()
-    enough = counts[counts >= FEWEST_RUNS_OF_A_FAMILY].index
+    enough = counts[counts >= (FEWEST_RUNS_OF_A_FAMILY if testbed.above is None else 1)].index
     return [str(one) for one in enough if not testbed.families or one in testbed.families]
 
 
@@ -99,10 +105,13 @@ def marked(testbed: Testbed, folder: Path, column: str) -> list[str]:
     return list(tasks.loc[tasks[column].fillna(False).astype(bool), "task"].unique())
 
 
-def hold_outs(panel: Panel) -> dict[str, tuple[str, ...]]:
+def hold_outs(testbed: Testbed, panel: Panel) -> dict[str, tuple[str, ...]]:
     """Choose the runs that each hold-out leaves out, by compute and by size; no two leave out the same."""
-    chosen = {f"largest {len(held)}": held for held in choose_hold_outs(panel)}
     size = np.array([panel.params[panel.run == number].max() for number in range(len(panel.runs))])
+    if testbed.above is not None:
+        held = tuple(panel.runs[number] for number in np.flatnonzero(size > testbed.above))
+        return {f"above {testbed.above / 1e6:.0f}M": held}
+    chosen = {f"largest {len(held)}": held for held in choose_hold_outs(panel)}
     sizes = np.unique(size)[1:-1]
     for limit in sizes[np.unique(np.linspace(0, sizes.size - 1, MOST_SIZES).round().astype(int))] if sizes.size else []:
         # Sizes within five percent count as one.
@@ -119,11 +128,11 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
 
     Returns:
         one row per (run, series): testbed, family, hold_out, run, task, ratio, truth, floor, inside80, inside95,
-        width80, and the forecast of the combination, of each of our methods and of each published way.
+        width80, interval_score, and the forecast of the combination, of each of our methods and of each published way.
     """
     results = read(testbed, folder)
     panel = build_panel(results, family)
-    held = hold_outs(panel)[label]
+    held = hold_outs(testbed, panel)[label]
     wanted = marked(testbed, folder, testbed.tasks) if isinstance(testbed.tasks, str) else list(testbed.tasks) or None
     try:
         answers = forecast_held_out(results, panel, held, tasks=wanted, resamples=resamples)
@@ -144,6 +153,7 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
             "inside80": one.inside("80"),
             "inside95": one.inside("95"),
             "width80": one.forecast.intervals["80"][1] - one.forecast.intervals["80"][0],
+            "interval_score": interval_score(one),
             COMBINATION: one.forecast.median,
             **one.forecast.by_method,
         }
@@ -154,6 +164,13 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
     left = without_held_out(results, panel, held)
     published = _published(build_panel(left, family), panel, held, set(table["task"]))
     return table.merge(published, on=["run", "task", "num_fewshot"], how="left")
+
+
+def interval_score(held_out: HeldOutForecast) -> float:
+    """Compute the 80% interval's score (Winkler 1972): its width, and ten times what the truth lies outside of it."""
+    low, high = held_out.forecast.intervals["80"]
+    outside = max(low - held_out.truth, held_out.truth - high, 0.0)
+    return high - low + 10.0 * outside
 
 
 def _published(fitted: Panel, panel: Panel, held: tuple[str, ...], tasks: set[str]) -> pd.DataFrame:
@@ -257,7 +274,7 @@ def show(table: pd.DataFrame, averages: dict[str, pd.DataFrame]) -> None:
         shown = ["-" if np.isnan(one[way]) else f"{one[way]:.2f}" for one in columns.values()]
         errors.add_row(way.replace(PUBLISHED_PREFIX, "published: "), *shown)
     held = Table(title="the combination", title_justify="left", box=None, pad_edge=False)
-    for name in ("", "hold-outs", "scores", "compute", "error", "noise floor", "in 80 %", "in 95 %", "80 % width"):
+    for name in ("", "hold-outs", "scores", "compute", "error", "noise floor", "in 80%", "in 95%", "width", "score"):
         held.add_column(name, justify="right" if name else "left", no_wrap=True)
     for name in ("best published", "its error", "ratio", "ahead of the best single way"):
         held.add_column(name, justify="right", no_wrap=True)
@@ -270,7 +287,7 @@ def show(table: pd.DataFrame, averages: dict[str, pd.DataFrame]) -> None:
             rows = table[table["testbed"] == name]
             held.add_row(name, *_intervals(rows, f"{one[COMBINATION]:.2f}"), *end, lead(rows, one))
         else:
-            held.add_row(name, *["", "", "", f"{one[COMBINATION]:.2f}", "", "", "", ""], *end)
+            held.add_row(name, *["", "", "", f"{one[COMBINATION]:.2f}", "", "", "", "", ""], *end)
     mean = float(np.exp(np.mean(np.log(ratios))))
     held.add_row("all (ratios: geometric mean)", *_intervals(table, ""), "", "", f"{mean:.2f}")
     console = Console(width=200)
@@ -286,8 +303,8 @@ def _intervals(rows: pd.DataFrame, error: str) -> list[str]:
         f"{rows['ratio'].min():.2g}-{rows['ratio'].max():.2g}x",
         error,
         f"{_over_hold_outs(rows, rows['floor']):.2f}",
-        *(f"{100 * rows[name].mean():.0f} %" for name in ("inside80", "inside95")),
-        f"{100 * rows['width80'].mean():.1f}",
+        *(f"{_over_hold_outs(rows, rows[name]):.0f}%" for name in ("inside80", "inside95")),
+        *(f"{_over_hold_outs(rows, rows[name]):.1f}" for name in ("width80", "interval_score")),
     ]
 
 
@@ -305,7 +322,7 @@ def main(testbeds: Path, only: tuple[str, ...], processes: int, resamples: int, 
     for testbed in chosen:
         results = read(testbed, testbeds)
         for family in families(testbed, results):
-            jobs += [(testbed, family, label) for label in hold_outs(build_panel(results, family))]
+            jobs += [(testbed, family, label) for label in hold_outs(testbed, build_panel(results, family))]
     with ProcessPoolExecutor(processes) as pool:
         waiting = {pool.submit(forecast_all, one, testbeds, *rest, resamples): n for n, (one, *rest) in enumerate(jobs)}
         done = {}

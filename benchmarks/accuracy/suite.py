@@ -40,7 +40,7 @@ def forecast_means(testbed: Testbed, folder: Path, family: str, label: str, resa
     panel = build_panel(results, family)
     wanted = marked(testbed, folder, testbed.tasks) if isinstance(testbed.tasks, str) else list(testbed.tasks) or None
     try:
-        answers = forecast_held_out(results, panel, hold_outs(panel)[label], tasks=wanted, resamples=resamples)
+        answers = forecast_held_out(results, panel, hold_outs(testbed, panel)[label], tasks=wanted, resamples=resamples)
     except ForecastError:
         return []
     answers = [answer for answer in answers if testbed.shots in (None, answer.forecast.num_fewshot)]
@@ -99,7 +99,7 @@ def main(testbeds: Path, only: tuple[str, ...], processes: int, resamples: int) 
                 continue
             results = read(testbed, testbeds)
             for family in families(testbed, results):
-                for label in hold_outs(build_panel(results, family)):
+                for label in hold_outs(testbed, build_panel(results, family)):
                     jobs[pool.submit(forecast_means, testbed, testbeds, family, label, resamples)] = (family, label)
         for number, future in enumerate(as_completed(jobs), start=1):
             rows += future.result()

@@ -14,18 +14,18 @@ from numpy.typing import NDArray
 from predictor import __version__
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecasting.backtest import FEWEST_RUNS, accepted_series, backtest, hold_outs
-from predictor.forecasting.combination import Combination, robust_variance, weighted_median
+from predictor.forecasting.combination import Combination
 from predictor.forecasting.grade import count_computes, grade, not_forecastable
+from predictor.forecasting.intervals import Ends, by_method, distribution
 from predictor.forecasting.mean import SharedErrors, forecast_mean
 from predictor.forecasting.methods import METHODS, Fitted, NeedsResults, Resampling
 from predictor.forecasting.methods.families import FamilyShift, FittedFamilies
-from predictor.forecasting.methods.skills import Skills
+from predictor.forecasting.methods.skills import FittedSkills, Skills
 from predictor.forecasting.panel import (
     Panel,
     build_panel,
     choose_family,
     full_noise,
-    measurement_error,
     scores_by_run,
 )
 from predictor.forecasting.target import Curve, Forecast, Target, TaskForecast, check_reach, check_target
@@ -38,11 +38,6 @@ Array = NDArray[np.float64]
 AUTO = "auto"
 SKILLS = Skills().name
 RESAMPLES = 100
-# The spread of the methods' draws counts as this many held-out forecasts beside the backtest's.
-_DRAWS_COUNT = 3.0
-# Quantiles at the ends of each level's interval.
-_TAILS = {"80": (0.1, 0.9), "95": (0.025, 0.975)}
-_NORMAL = {"80": 1.2816, "95": 1.9600}
 # Weight from which a method counts when the methods' disagreement is stated.
 _HEAVY = 0.05
 
@@ -80,7 +75,7 @@ class Forecaster:
         ratio = self._ratio(target)
         draws = self._draws(target)
         median, ends = self._distribution(target, draws)
-        methods = self._by_method(draws)
+        methods = by_method(self.combination, draws, self.rows)
         weights = self.combination.weights(ratio)
         forecasts = tuple(
             self._one(
@@ -94,6 +89,7 @@ class Forecaster:
             for place, row in enumerate(self.rows)
         )
         record = {**self.record, "compute_ratio": target.flops / float(self.panel.flops.max())}
+        record["notes"] = [*record.get("notes", []), *self._warnings(target)]
         if SKILLS in draws and not self.combination.tests.any():
             # Nothing was held out: how benchmarks move together is what their joint draws say.
             record["shared_errors"] = SharedErrors.of_draws(draws[SKILLS][list(self.rows), 1:]).to_json()
@@ -162,11 +158,12 @@ class Forecaster:
             answers[name][rows] = predicted
         return answers
 
-    def _by_method(self, draws: dict[str, Array]) -> Array:
-        """Each method's own forecast of each series that is forecast, shape (rows, methods)."""
-        blank = np.full(len(self.panel.series), np.nan)
-        columns = [draws[name][:, 0] if name in draws else blank for name in self.combination.names]
-        return np.asarray(np.stack(columns, axis=1)[list(self.rows)])
+    def _warnings(self, target: Target) -> list[str]:
+        """Return what a reader should know of a target whose forecast leans on other families."""
+        fitted = self.fitted.get(SKILLS)
+        if fitted is None or not isinstance(fitted[1], FittedSkills) or not any(map(self._leans_on_others, self.rows)):
+            return []
+        return fitted[1].warnings(target.params, target.tokens)
 
     def _leans_on_others(self, row: int) -> bool:
         """Return whether a series' forecast is that of the shared skills alone."""
@@ -177,41 +174,12 @@ class Forecaster:
             and bool(accepted[self.combination.names.index(SKILLS)])
         )
 
-    def _distribution(self, target: Target, draws: dict[str, Array]) -> tuple[Array, dict[str, tuple[Array, Array]]]:
+    def _distribution(self, target: Target, draws: dict[str, Array]) -> tuple[Array, Ends]:
         """Return the median of the measured score, shape (rows,), and the ends of the interval of each level."""
-        rows, ratio = list(self.rows), self._ratio(target)
-        weights = self.combination.weights(ratio)[rows]
-        values = self._by_method(draws)
-        median = np.clip(weighted_median(values, weights), 0.0, 1.0)
-        inner = np.stack(
-            [
-                robust_variance(draws[name][rows, 1:]) if name in draws else np.zeros(len(rows))
-                for name in self.combination.names
-            ],
-            axis=1,
+        alone = np.array([self._leans_on_others(row) for row in self.rows], dtype=bool)
+        return distribution(
+            self.panel, list(self.rows), self.combination, self._ratio(target), draws, alone, posterior=SKILLS
         )
-        # Variance of the mixture: within each method by its resamples, between methods by their distance.
-        between = np.where(np.isfinite(values), values - median[:, None], 0.0) ** 2
-        mixture = np.sum(weights * (np.nan_to_num(inner) + between), axis=1)
-        tests = self.combination.tests[rows]
-        seen = self.combination.expected_error(ratio)[rows] ** 2
-        variance = np.where(
-            tests > 0, (tests * seen + _DRAWS_COUNT * mixture) / (tests + _DRAWS_COUNT), np.maximum(seen, mixture)
-        )
-        noise = np.array([measurement_error(self.panel, row, one) for one, row in zip(median, rows, strict=True)])
-        spread = np.sqrt(variance + noise**2)
-        alone = np.array([self._leans_on_others(row) for row in rows], dtype=bool)
-        ends = {}
-        for level, width in self.combination.quantiles.items():
-            low, high = median - width * spread, median + width * spread
-            if alone.any():
-                known = np.array([self.panel.series[row].n_items is not None for row in rows])
-                # Its draws are the posterior itself, and not symmetric near chance.
-                tails = np.quantile(draws[SKILLS][rows, 1:], _TAILS[level], axis=1)
-                reach = np.hypot(tails - median, _NORMAL[level] * np.where(known, noise, 0.0))
-                low, high = np.where(alone, median - reach[0], low), np.where(alone, median + reach[1], high)
-            ends[level] = (np.clip(low, 0.0, 1.0), np.clip(high, 0.0, 1.0))
-        return median, ends
 
     def _one(
         self,

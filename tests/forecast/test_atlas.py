@@ -81,6 +81,17 @@ def test_one_run_and_no_other_family_is_forecast(tmp_path):
         assert one.median > MINE[one.task][0], "a larger model on more data"
 
 
+def test_a_target_beyond_all_models_of_a_chart_is_noted_and_one_among_them_is_not(tmp_path):
+    largest = max(chart.params[1] for chart in load_atlas().charts)
+    beyond, among = (
+        [note for note in forecast(write(tmp_path), params, 2e12).record["notes"] if "extrapolate" in note]
+        for params in (2 * largest, 1.3e10)
+    )
+    assert len(beyond) == 1
+    assert "parameters" in beyond[0]
+    assert not among
+
+
 def test_without_the_atlas_it_is_refused(tmp_path):
     with pytest.raises(ForecastError, match="only one run"):
         forecast(write(tmp_path), 1.3e10, 2e12, atlas=False)

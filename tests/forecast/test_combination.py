@@ -75,17 +75,38 @@ def test_a_refused_method_has_no_weight():
     np.testing.assert_allclose(made.weights(np.full(10, 2.0)), accepted.astype(float))
 
 
-def test_heavy_tails_widen_the_outer_interval():
-    generator = np.random.default_rng(0)
-    light = generator.normal(0, 0.02, 200)
-    heavy = np.where(generator.random(200) < 0.1, 0.2, 0.002)
-    made = [combination({"good": errors, "bad": errors}, count=200) for errors in (light, heavy)]
-    assert made[1].quantiles["95"] > made[0].quantiles["95"]
-
-
-def test_without_any_hold_out_the_intervals_are_those_of_a_normal_distribution():
+def test_without_any_hold_out_one_law_alone_is_expected_to_miss_as_laws_do():
     empty = record({"good": [0.1]}).iloc[:0]
     made = Combination.of(empty, NAMES, np.ones((3, 2), dtype=bool))
-    assert made.quantiles == {"80": 1.2816, "95": 2.10}
     assert np.isnan(made.backtest_error).all()
     np.testing.assert_allclose(made.expected_error(np.full(3, 2.0)), 0.04)
+    np.testing.assert_allclose(made.spread(np.full(3, 2.0), [0, 2], np.array([1e-6, 0.01])), [0.04, 0.1])
+
+
+def test_without_any_hold_out_several_laws_are_as_wrong_as_they_disagree():
+    empty = record({"good": [0.1]}).iloc[:0]
+    made = Combination.of(empty, ("a", "b", "c"), np.ones((2, 3), dtype=bool))
+    narrow, wide = made.spread(np.full(2, 2.0), [0, 1], np.array([0.01, 0.04]) ** 2)
+    assert 0.005 < narrow < 0.015
+    assert wide > 2 * narrow
+
+
+def test_widths_differ_between_series_by_what_was_held_out_of_each():
+    sure, unsure = [0.002] * 5, [0.04] * 5
+    errors = {"good": sure + unsure, "bad": sure + unsure}
+    spread = combination(errors).spread(np.full(10, 2.0), range(10), np.full(10, 0.01**2))
+    assert (spread[5:] > 1.5 * spread[:5]).all()
+
+
+def test_more_held_out_runs_bind_a_width_more_closely_to_their_errors():
+    once = record({"good": [0.0] * 3, "bad": [0.0] * 3})
+    often = pd.concat(once.assign(run=str(run), hold_out=run) for run in range(9))
+    every = np.ones((3, 2), dtype=bool)
+    few, many = (
+        Combination.of(rows, NAMES, every).spread(np.full(3, 2.0), [0], np.array([0.05**2])) for rows in (once, often)
+    )
+    # A run held out ten times over says no more than once.
+    repeated = pd.concat(once.assign(hold_out=number) for number in range(9))
+    same = Combination.of(repeated, NAMES, every).spread(np.full(3, 2.0), [0], np.array([0.05**2]))
+    assert many[0] < 0.7 * few[0]
+    np.testing.assert_allclose(same, few)

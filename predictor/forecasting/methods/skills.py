@@ -21,7 +21,15 @@ from predictor.forecasting.skills.covariance import Covariance
 from predictor.forecasting.skills.kinship import Kinship, read_kinship
 from predictor.forecasting.skills.process import Posterior, condition, learn, to_score
 from predictor.forecasting.skills.trend import Trend
-from predictor.forecasting.skills.world import Models, World, build_world, other_families
+from predictor.forecasting.skills.world import (
+    PARAMS_ORIGIN,
+    TOKENS_ORIGIN,
+    Models,
+    World,
+    build_world,
+    other_families,
+)
+from predictor.quantity import format_quantity
 from predictor.results import Results
 from predictor.results.series import Series
 
@@ -33,6 +41,40 @@ FEWEST_MODELS, FEWEST_FAMILIES = 6, 3
 _ANCHORS, _GROUP, _MOST_SCORES = 6, 14, 1300
 # Decades within which two scales count as one.
 _ALIKE = 0.005
+# Factor over the largest model seen from which a target counts as beyond it.
+_BEYOND = 1.1
+
+
+@dataclass(frozen=True)
+class Reach:
+    """The largest models behind a group of benchmarks.
+
+    Attributes:
+        source: the atlas's chart or the other families that they belong to.
+        params: the most parameters of any of them.
+        tokens: the most training tokens.
+    """
+
+    source: str
+    params: float
+    tokens: float
+
+    @classmethod
+    def of(cls, source: str, world: World) -> Reach:
+        """Return the reach of a world of models; unknown training tokens are left out."""
+        models, known = world.models, world.models.unknown == 0
+        params = PARAMS_ORIGIN * 10.0 ** models.size.max(initial=-np.inf)
+        return cls(source, float(params), float(TOKENS_ORIGIN * 10.0 ** models.data[known].max(initial=-np.inf)))
+
+    def warnings(self, params: float, tokens: float) -> list[str]:
+        """Return a line for each of a target's parameters and training tokens that none of the models has."""
+        measures = ((params, self.params, "parameters"), (tokens, self.tokens, "training tokens"))
+        return [
+            f"the target has {format_quantity(asked)} {what}, {self.source} ends at {format_quantity(seen)}: beyond "
+            "it the shared skills extrapolate their trend"
+            for asked, seen, what in measures
+            if 0 < _BEYOND * seen < asked
+        ]
 
 
 @dataclass(frozen=True)
@@ -44,6 +86,7 @@ class SkillGroup:
         answered: those of them whose forecast is read from this group.
         world: the other families' models on them.
         covariance: learnt from that world, or the atlas's.
+        reach: the largest models that the benchmarks were seen on.
         trend: the atlas's, None where the table's other families speak for themselves.
     """
 
@@ -51,6 +94,7 @@ class SkillGroup:
     answered: NDArray[np.bool_]
     world: World
     covariance: Covariance
+    reach: Reach
     trend: Trend | None = None
 
 
@@ -64,6 +108,7 @@ class FittedSkills:
         family: whose runs.
         kinship: base and tuning of the families.
         resampling: how many draws.
+        reaches: of the charts and other families that its benchmarks lean on.
     """
 
     parts: tuple[tuple[Posterior, NDArray[np.intp], NDArray[np.bool_]], ...]
@@ -71,6 +116,11 @@ class FittedSkills:
     family: str
     kinship: Mapping[str, Kinship]
     resampling: Resampling
+    reaches: tuple[Reach, ...] = ()
+
+    def warnings(self, params: float, tokens: float) -> list[str]:
+        """Return a line for each way in which a target lies beyond all models that its forecast leans on."""
+        return [line for reach in dict.fromkeys(self.reaches) for line in reach.warnings(params, tokens)]
 
     def predict(self, params: float, tokens: float) -> Array:
         """Predict a model's scores, shape (T, 1 + R): medians, then joint draws over the benchmarks of each group."""
@@ -123,12 +173,13 @@ class Skills:
         world = other_families(results, panel.family, panel.series, kinship).with_floors()
         enough = np.flatnonzero(_supported(world))
         own = build_world(panel, [panel.family] * len(panel.runs), panel.series, kinship)
-        groups = []
+        groups, others = [], Reach.of("the table's other families", world)
         for rows, answered in _grouped(enough, np.isfinite(world.score).sum(axis=0), len(world.models)):
             part = world.benchmarks(rows)
             part = part.take(np.flatnonzero(np.isfinite(part.score).any(axis=1)))
             # All families together say how large the components are: the same for each of them.
-            groups.append(SkillGroup(rows, answered, part, learn(part.join(own.benchmarks(rows)))))
+            learnt = learn(part.join(own.benchmarks(rows)))
+            groups.append(SkillGroup(rows, answered, part, learnt, others))
         (compute, size), (own_compute, own_size) = _largest(world), _largest(own)
         reach = compute - own_compute, size - own_size
         charted, notes = self._charted(panel, own, world, np.setdiff1d(np.arange(len(keys)), enough))
@@ -155,7 +206,8 @@ class Skills:
             others = others.take(np.flatnonzero(np.isfinite(others.score).any(axis=1)))
             kept = chart.select(places[found])
             answered = np.ones(found.size, dtype=bool)
-            groups.append(SkillGroup(rows[found], answered, others, kept.covariance, kept.trend))
+            reach = Reach(f"the atlas's chart {chart.name}", chart.params[1], chart.tokens[1])
+            groups.append(SkillGroup(rows[found], answered, others, kept.covariance, reach, kept.trend))
             notes.append(
                 f"{found.size} benchmarks lean on the atlas's chart {chart.name} ({chart.models} models of "
                 f"{len(chart.families)} families, {atlas.date}); --no-atlas leaves it out"
@@ -181,7 +233,7 @@ class Skills:
         # A backtest must not see further through the others than the forecast itself will: of a panel whose largest
         # runs were held out, the others are cut by as much.
         limits = [here + beyond + _ALIKE for here, beyond in zip(_largest(own), self.reach, strict=True)]
-        parts = []
+        parts, reaches = [], []
         for group in self.groups:
             places = np.array([place.get(self.keys[row], -1) for row in group.rows], dtype=np.intp)
             answered = group.answered & (places >= 0)
@@ -192,7 +244,8 @@ class Skills:
             scale = _scales(group.world)
             others = group.world.take(np.flatnonzero((scale[0] <= limits[0]) & (scale[1] <= limits[1])))
             parts.append((condition(group.covariance, others.join(here), group.trend), places, answered))
-        return FittedSkills(tuple(parts), len(panel.series), panel.family, self.kinship, resampling)
+            reaches.append(group.reach)
+        return FittedSkills(tuple(parts), len(panel.series), panel.family, self.kinship, resampling, tuple(reaches))
 
 
 def _matches(chart: Chart, panel: Panel, rows: NDArray[np.intp]) -> int:
