@@ -5,7 +5,7 @@
 From each of four published ladders the runs of most compute are cut out of the table's files, as if they had not been
 trained. Runs that were cut are forecast from what is left and registered in one store, ten from each ladder; then every
 forecast is resolved by the whole tables. Beside the record stand the same runs in the backtest, which cuts them out in
-memory and reads the truth by itself. Some five minutes of processor time.
+memory and reads the truth by itself. Four minutes of processor time.
 """
 
 from __future__ import annotations

@@ -148,6 +148,7 @@ class Registering:
             InputError: the name is that of another target.
             StoreError: the store cannot be written.
         """
+        from predictor.cli.registered_tables import warn_of_faults
         from predictor.forecasting.changes import compare_forecasts
         from predictor.forecasting.register import register, team_record
         from predictor.results import read_results
@@ -155,6 +156,7 @@ class Registering:
         entries = self.entries()
         if entries is None or self.store is None:
             return Answer(forecast)
+        warn_of_faults(entries)
         earlier = entries.latest_of(forecast)
         changes = None if earlier is None else compare_forecasts(earlier.forecast, forecast)
         record = team_record(entries)

@@ -25,8 +25,9 @@ def command() -> None:
 def check(store: str, dry_run: bool, json_path: str | None) -> int:
     """Read every file of a store and compare its checksums.
 
-    Damaged files are moved to damaged/ in the store, and the next 'predictor evaluate' scores their pairs again. Exits
-    with 1 if there were any.
+    Damaged files are moved to damaged/ in the store, and the next 'predictor evaluate' scores their pairs again.
+    Registered forecasts that were changed or removed are named, and stay where they are. Exits with 1 if there were any
+    of either.
 
     \b
     Examples:
@@ -34,25 +35,33 @@ def check(store: str, dry_run: bool, json_path: str | None) -> int:
       predictor store check --store store/ --dry-run --json -
     """
     from predictor.project import place
+    from predictor.results.chain import Chain
+    from predictor.results.layout import FORECASTS
     from predictor.results.store import Store
     from predictor.results.upkeep import check as check_store
 
     home = Store(place(store))
     found = check_store(home, set_aside=not dry_run)
+    records = Chain(home.path / FORECASTS).verify()
     if json_path is not None:
         lists = {"without_items": found.without_items, "without_scores": found.without_scores}
         damaged = [{"file": str(path), "reason": reason} for path, reason in found.damaged]
         paths = {name: [str(path) for path in paths] for name, paths in lists.items()}
-        write_json({"files": found.files, "damaged": damaged, **paths}, json_path)
+        changed = [{"file": f"{FORECASTS}/{file}", "reason": reason} for file, reason in records.faults]
+        write_json(
+            {"files": found.files, "damaged": damaged, "records": records.last, "changed": changed, **paths}, json_path
+        )
     else:
         for path, reason in found.damaged:
             click.echo(f"damaged: {path.relative_to(home.path)}: {reason}")
+        for file, reason in records.faults:
+            click.echo(f"changed: {FORECASTS}/{file}: {reason}; bring it back from a backup")
         for title, files in (("scores without items", found.without_items), ("left over", found.without_scores)):
             if files:
                 click.echo(f"{title}: {len(files)} files, first {files[0].relative_to(home.path)}")
         fate = "damaged" if dry_run else "damaged and set aside"
         click.echo(f"{found.files} files read, {len(found.damaged)} {fate}")
-    return 1 if found.damaged else 0
+    return 1 if found.damaged or records.faults else 0
 
 
 @command.command("compact")

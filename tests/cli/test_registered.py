@@ -124,7 +124,7 @@ def test_what_cannot_be_registered_is_printed_all_the_same(run, store):
     assert "error: 'large' is registered as a forecast of drawn 3.2B on 128B tokens" in err
 
 
-def test_a_changed_record_ends_verify_with_1(run, store, tmp_path):
+def test_a_changed_record_ends_checks_with_1(run, store, tmp_path):
     import shutil
 
     copy = tmp_path / "copy"
@@ -136,6 +136,8 @@ def test_a_changed_record_ends_verify_with_1(run, store, tmp_path):
     assert "000001.json: its content is not what was written: the hash differs" in out
     _, err = run("record", "--store", copy)
     assert "warning: forecasts/000001.json" in err
+    out, _ = run("store", "check", "--store", copy, expect=1)
+    assert "changed: forecasts/000001.json: its content is not what was written" in out
 
 
 PROJECT = """

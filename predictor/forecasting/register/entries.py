@@ -58,10 +58,8 @@ class Registration:
         return float(self.forecast.record["compute_ratio"])
 
     def is_of(self, other: Forecast) -> bool:
-        """Return whether another forecast is of the same target, recipe and axis included."""
-        recipe = [forecast.record.get("recipe", {}).get("equivalent") for forecast in (self.forecast, other)]
-        axis = [forecast.record.get("axis") for forecast in (self.forecast, other)]
-        return self.forecast.target == other.target and bool(recipe[0]) == bool(recipe[1]) and axis[0] == axis[1]
+        """Return whether another forecast is of the same target, what its recipe states and its axis included."""
+        return _target_of(self.forecast) == _target_of(other)
 
     @classmethod
     def of(cls, record: Record) -> Registration:
@@ -97,6 +95,12 @@ class Registration:
             "mean": mean and {"median": mean.median, "intervals": {k: list(v) for k, v in mean.intervals.items()}},
             "late": [series.label for series in self.late],
         }
+
+
+def _target_of(forecast: Forecast) -> tuple[Any, ...]:
+    record = forecast.record
+    corrected = sorted(str(correction["name"]) for correction in record.get("recipe", {}).get("corrections", ()))
+    return forecast.target, corrected, record.get("axis")
 
 
 @dataclass(frozen=True)
