@@ -23,7 +23,7 @@ ALLOWED = {
     "difficulty": {"results", "fitting", "laws", "statistics"},
     "forecasting": {"benchmarks", "results", "fitting", "laws", "statistics", "difficulty"},
     "decisions": {"results", "fitting", "laws", "statistics", "forecasting"},
-    "serve": {"results", "statistics", "forecasting", "report"},
+    "serve": {"project", "evaluation", "results", "statistics", "forecasting", "report"},
     "report": {"results", "laws", "fitting", "statistics", "forecasting", "difficulty"},
     "ladder": set(),
     "api": {"project", "evaluation", "results", "statistics", "laws", "forecasting", "decisions"},

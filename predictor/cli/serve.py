@@ -45,7 +45,12 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
     metavar="SECONDS",
     help="How often the results are looked at.",
 )
-def command(results: Path, host: str, port: int, token_file: Path | None, every: float) -> None:
+@click.option(
+    "--config",
+    type=click.Path(path_type=Path),
+    help="checkpoints.yaml of these results: count every pair of the project, as 'status' does.",
+)
+def command(results: Path, host: str, port: int, token_file: Path | None, every: float, config: Path | None) -> None:
     """Show runs, curves, forecasts and progress in a browser.
 
     Only reads. Listens to this machine alone unless --host says otherwise, and then to those alone who have the token.
@@ -53,6 +58,7 @@ def command(results: Path, host: str, port: int, token_file: Path | None, every:
     \b
     Examples:
       predictor serve --results store/
+      predictor serve --results store/ --config checkpoints.yaml
       predictor serve --results store/ --host 0.0.0.0 --port 8080
     """
     try:
@@ -61,12 +67,17 @@ def command(results: Path, host: str, port: int, token_file: Path | None, every:
         from predictor.serve import Source, make_app
     except ModuleNotFoundError as error:
         raise InputError(f"the package {error.name} is not installed", install_command("serve")) from None
+    if config is not None:
+        from predictor.project import load_project
+
+        # What is wrong with it is said now, not on a page.
+        load_project(config)
     token = read_token(token_file)
     made_up = token is None and host not in _LOOPBACK
     if made_up:
         token = secrets.token_urlsafe(24)
     sock = listen(host, port)
-    source = Source(results, every=every)
+    source = Source(results, every=every, config=config)
     source.start()
     application = make_app(source, token)
     # What is loaded by now stays: looking through it for garbage would stop a page for a tenth of a second.

@@ -68,9 +68,20 @@ function draw(plot) {
   // A finger that moves over a figure scrolls the page.
   if (touch.matches) layout.dragmode = false;
   if (printing) Object.assign(layout, { width: 330, height: 250, autosize: false });
-  plot.replaceChildren();
-  Plotly.newPlot(plot, data, layout, config);
+  // A figure that is there keeps its zoom and what was hidden of it.
+  if (!plot.classList.contains("drawn")) plot.replaceChildren();
+  Plotly.react(plot, data, layout, config);
   plot.classList.add("drawn");
+}
+
+// The data was replaced in the page: figures that are drawn follow it.
+async function renewFigures() {
+  if (figures === null) return;
+  figures = JSON.parse(await unpack("packed-figures"));
+  for (const plot of document.querySelectorAll(".plot")) {
+    if (plot.classList.contains("drawn")) draw(plot);
+    else watcher.observe(plot);
+  }
 }
 
 const waiting = new Set();

@@ -29,11 +29,13 @@ from predictor.report.html import pack, packed_colours, page_environment
 from predictor.serve import pages
 from predictor.serve.cached import Page, Pages
 from predictor.serve.forecasts import BusyError
+from predictor.serve.health import is_well, metrics_text
 from predictor.serve.items import items_page
 from predictor.serve.registered import record_page, registered_page, registration_page
 from predictor.serve.source import Source
 
 COOKIE = "predictor-session"
+HEALTH = "/healthz"
 LOOPBACK = ("127.0.0.1", "localhost", "[::1]", "::1")
 # Pages whose numbers come from the ledger, counted anew every second.
 _COUNTING = ("/", "/progress", "/progress.json")
@@ -72,6 +74,8 @@ def make_app(source: Source, token: str | None = None) -> Starlette:
         Route("/record", page("record.html.j2", lambda request: record_page(source.path), keep=False)),
         Route("/progress", page("progress.html.j2", lambda request: {"progress": source.progress()})),
         Route("/progress.json", _progress(source, kept)),
+        Route(HEALTH, _health(source)),
+        Route("/metrics", _metrics(source)),
         Route("/static/{name}", _static),
     ]
     if token is None:
@@ -106,6 +110,10 @@ class TokenGate:
             await self.app(scope, receive, send)
             return
         request = Request(scope)
+        if request.url.path == HEALTH:
+            # Probes have no token, and learn one word.
+            await self.app(scope, receive, send)
+            return
         bearer = request.headers.get("authorization", "").removeprefix("Bearer ").strip()
         if _same(bearer, self.token) or _same(request.cookies.get(COOKIE, ""), self._session):
             await self.app(scope, receive, send)
@@ -167,6 +175,10 @@ async def _kept(source: Source, kept: Pages, request: Request, make: Callable[[]
 
 def _sent(request: Request, page: Page) -> Response:
     headers = {**_HEADERS, "Vary": "Accept-Encoding"}
+    if page.tag:
+        headers["ETag"] = page.tag
+        if page.code == 200 and request.headers.get("if-none-match") == page.tag:
+            return Response(status_code=304, headers=headers)
     content = page.content
     if "gzip" in request.headers.get("accept-encoding", ""):
         headers["Content-Encoding"] = "gzip"
@@ -185,6 +197,22 @@ def _progress(source: Source, kept: Pages) -> Any:
 
     async def answer(request: Request) -> Response:
         return await _kept(source, kept, request, make)
+
+    return answer
+
+
+def _health(source: Source) -> Any:
+    async def answer(request: Request) -> Response:
+        well, word = await run_in_threadpool(is_well, source)
+        return PlainTextResponse(f"{word}\n", 200 if well else 503, headers={"Cache-Control": "no-store"})
+
+    return answer
+
+
+def _metrics(source: Source) -> Any:
+    async def answer(request: Request) -> Response:
+        text = await run_in_threadpool(metrics_text, source)
+        return PlainTextResponse(text, media_type="text/plain; version=0.0.4; charset=utf-8", headers=_HEADERS)
 
     return answer
 
@@ -220,7 +248,7 @@ async def _static(request: Request) -> Response:
         return Response(_plotly(), media_type=kinds["js"], headers=headers)
     if name in ("report.css", "plots.js"):
         text = files("predictor.report").joinpath(name).read_text(encoding="utf-8")
-    elif name == "serve.css":
+    elif name in ("serve.css", "live.js"):
         text = files("predictor.serve").joinpath(name).read_text(encoding="utf-8")
     else:
         raise HTTPException(404)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import threading
+import zlib
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
@@ -19,16 +20,19 @@ class Page:
         code: the status.
         content: the text, compressed.
         kind: its media type.
+        tag: differs where the text does.
     """
 
     code: int
     content: bytes
     kind: str = "text/html; charset=utf-8"
+    tag: str = ""
 
     @classmethod
     def of(cls, text: str, code: int = 200, kind: str = "text/html; charset=utf-8") -> Page:
         """Compress a text."""
-        return cls(code, gzip.compress(text.encode(), compresslevel=5, mtime=0), kind)
+        data = text.encode()
+        return cls(code, gzip.compress(data, compresslevel=5, mtime=0), kind, f'W/"{zlib.crc32(data):08x}-{len(data)}"')
 
 
 @dataclass

@@ -13,7 +13,7 @@ import pandas as pd
 from predictor.errors import ForecastError, UnknownNameError
 from predictor.forecasting import Forecast
 from predictor.forecasting.grade import NOT_FORECASTABLE
-from predictor.quantity import parse_quantity
+from predictor.quantity import format_quantity, parse_quantity
 from predictor.report.figures import benchmark_figure, runs_figure
 from predictor.report.wording import ends_in_unit, in_unit
 from predictor.results.ledger import FAILED
@@ -135,6 +135,7 @@ def task_page(summary: Summary, name: str, family: str | None) -> dict[str, Any]
         "family": chosen,
         "families": families,
         "lines": lines,
+        "sizes": [format_quantity(size) for size in sorted(last["params"].unique())],
         "figures": {"curve": runs_figure(rows, chance, _unit(name, metric, rows["value"]))},
     }
 

@@ -5,44 +5,25 @@ from __future__ import annotations
 import contextlib
 import threading
 import time
-from dataclasses import dataclass
 from pathlib import Path
 
 from predictor.errors import PredictorError
-from predictor.results.ledger import DONE, FAILED, RUNNING, WAITING, Ledger
+from predictor.results.ledger import DONE
 from predictor.results.readers import hash_inputs
 from predictor.results.store import Store
 from predictor.serve.compute import Answer, Question
 from predictor.serve.forecasts import Forecasts
 from predictor.serve.processes import Helper
+from predictor.serve.progress import Progress, count_ledger, keep_counting
 from predictor.serve.reading import keep_reading
 from predictor.serve.summary import Facts, Summary, summary_file
 
-STATES = (DONE, RUNNING, WAITING, FAILED)
 _LEDGER = "ledger.sqlite"
 _FIRST = 30.0
 """Seconds for which a start waits for the first look; what is not read by then, and any large store, is shown while it
 is read."""
 _MOMENT = 1.0
 """Seconds for which counts of the ledger are shown before it is asked again."""
-_FAILURES = 200
-
-
-@dataclass(frozen=True)
-class Progress:
-    """How the evaluation into a store stands.
-
-    Attributes:
-        counts: state -> number of pairs, over all runs.
-        by_run: run -> state -> number of pairs.
-        failures: (run, step, task, reason) of pairs that failed, the first 200.
-        trouble: why the ledger cannot be read, or None.
-    """
-
-    counts: dict[str, int]
-    by_run: dict[str, dict[str, int]]
-    failures: tuple[tuple[str, int, str, str], ...]
-    trouble: str | None = None
 
 
 class Source:
@@ -53,9 +34,13 @@ class Source:
     Args:
         path: a store, a folder with evals.parquet, or a table.
         every: seconds between looks at the files.
+        config: checkpoints.yaml of the project whose scores these are; its pairs are counted as by `predictor status`.
     """
 
-    def __init__(self, path: Path, every: float = 5.0) -> None:
+    def __init__(self, path: Path, every: float = 5.0, config: Path | None = None) -> None:
+        self._config = config
+        self._of_project: Progress | None = None
+        self._counter: Helper | None = None
         self.path = path
         self.every = every
         self._stop = threading.Event()
@@ -76,6 +61,8 @@ class Source:
         self.summary = Summary(summary_file(self.path))
         self.forecasts = Forecasts(self.path, self.summary.file)
         threading.Thread(target=self._keep, name="results", daemon=True).start()
+        if self._config is not None:
+            threading.Thread(target=self._keep_counting, args=(self._config,), name="progress", daemon=True).start()
         self._first.wait(_FIRST)
         if self._error is not None and not self.facts.files_read:
             self.close()
@@ -85,8 +72,9 @@ class Source:
         """Stop reading, and drop what is being computed."""
         self._stop.set()
         self.forecasts.close()
-        if self._helper is not None:
-            self._helper.end()
+        for helper in (self._helper, self._counter):
+            if helper is not None:
+                helper.end()
 
     @property
     def facts(self) -> Facts:
@@ -107,31 +95,29 @@ class Source:
         return self.forecasts.ask(question, self.facts.generation, client)
 
     def progress(self) -> Progress:
-        """Count pairs by state from the ledger of a store; what has no ledger is done as far as it was scored."""
+        """Count pairs by state: of the project, or of the ledger; what has neither is done as far as it was scored."""
         with self._counting:
             if self._progress is None or time.monotonic() - self._progress[0] > _MOMENT:
                 self._progress = (time.monotonic(), self._count())
             return self._progress[1]
 
     def _count(self) -> Progress:
-        counts: list[tuple[str, str, int]] = []
-        failures: list[tuple[str, int, str, str]] = []
-        trouble = None
-        ledger_file = self.path / _LEDGER
-        if ledger_file.is_file():
-            try:
-                with Ledger(ledger_file, read_only=True) as ledger:
-                    counts, failures = ledger.counts(), ledger.first_failures(_FAILURES)
-            except PredictorError as error:
-                trouble = str(error)
-        if not counts:
-            rows = self.summary.rows("SELECT run, count(*) FROM scores GROUP BY run ORDER BY run")
-            counts = [(run, DONE, number) for run, number in rows]
-        by_run: dict[str, dict[str, int]] = {}
-        for run, state, number in counts:
-            by_run.setdefault(run, dict.fromkeys(STATES, 0))[state] = number
-        total = {state: sum(states[state] for states in by_run.values()) for state in STATES}
-        return Progress(total, by_run, tuple(failures), trouble)
+        counted = self._of_project or count_ledger(self.path / _LEDGER)
+        if counted.by_run or counted.of_project:
+            return counted
+        rows = self.summary.rows("SELECT run, count(*) FROM scores GROUP BY run ORDER BY run")
+        return Progress.of([(run, DONE, number) for run, number in rows], (), counted.trouble)
+
+    def _keep_counting(self, config: Path) -> None:
+        """Have a process count the project's pairs, and another one if that was ended from outside."""
+        while not self._stop.is_set():
+            helper = self._counter = Helper(keep_counting, config, self.path, self.every)
+            with contextlib.suppress(EOFError):
+                while not self._stop.is_set():
+                    with contextlib.suppress(TimeoutError):
+                        self._of_project = helper.receive(1.0)
+            helper.end()
+            self._stop.wait(1.0)
 
     def _keep(self) -> None:
         """Have a process read, and another one if that was ended from outside."""
