@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from predictor.cli.options import QUANTITY, json_option, num_fewshot_option, results_option, write_json
+from predictor.cli.signal_line import signal_line, signal_of
 from predictor.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,6 +81,7 @@ def command(
     loaded = read_results(results)
     table = item_table(loaded, task, family=family, num_fewshot=num_fewshot)
     found = analyse(table, method, radius=radius, least=least, seed=seed)
+    judged = signal_of(loaded, task, table.num_fewshot)
     if items_path is not None:
         from predictor.difficulty.listing import write_items
 
@@ -88,9 +90,12 @@ def command(
     if params is not None and tokens is not None:
         forecast = _forecast(found, loaded, params, tokens, anchors, seed)
     if json_path is not None:
-        write_json({**_as_json(found), "forecast": forecast}, json_path)
+        signal = None if judged is None else {"verdict": judged.verdict, "metric": judged.metric}
+        write_json({**_as_json(found), "signal": signal, "forecast": forecast}, json_path)
     if json_path != "-":
         _print(found)
+        if judged is not None:
+            click.echo(signal_line(judged))
         if forecast is not None:
             _print_forecast(forecast)
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from predictor.cli.options import num_fewshot_option, results_option
+from predictor.cli.signal_line import signal_line, signal_of
 
 
 @click.command()
@@ -60,3 +61,6 @@ def command(
         f"(standard deviation, measured on {left}); {size} items drawn at random: {100 * found.plain_error:.2f}"
     )
     click.echo("\n".join(f"{name}: {file}" for name, file in written.items()))
+    judged = signal_of(loaded, task, table.num_fewshot)
+    if judged is not None:
+        click.echo(signal_line(judged))

@@ -84,7 +84,7 @@ class Difference:
         bh: p-value adjusted by Benjamini and Hochberg.
         estimate: the numbers behind it.
         apart: the same for `unpaired`, or None.
-        notes: what to know of it.
+        notes: what to know of it; equal notes of several benchmarks are one.
     """
 
     baseline: str
@@ -224,7 +224,7 @@ def _of_items(a: Side, b: Side, pairs: Pairs, scored: _Scored, setting: Setting)
         ungraded=pairs.ungraded,
         bounds=graded,
         lacking=pairs.lacking,
-        notes=(*(f"{row.label}: {note}" for note in (*pairs.notes, *_further_notes(pairs))), *row.notes),
+        notes=(*pairs.notes, *_further_notes(pairs)),
     )
 
 
@@ -282,7 +282,7 @@ def _of_scores(a: Side, b: Side, scored: _Scored, setting: Setting) -> Differenc
             row = _row(a, replace(scored, metric=metric), estimate, setting, min(counts) if counts else None)
             error = "no standard error is known" if math.isnan(variance) else "the interval adds the standard errors"
             derived = " (of the number of items, as none are stated)" if left[3] or right[3] else ""
-            return replace(row, notes=(f"without items, {error}{derived}: {row.label} {metric}",))
+            return replace(row, notes=(f"without items {error}{derived}",))
     return None
 
 

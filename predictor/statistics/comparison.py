@@ -14,6 +14,7 @@ from predictor.presentation import Presentable, finished
 from predictor.progress import Progress, opened
 from predictor.results.readers import Results
 from predictor.results.series import Series
+from predictor.results.task_info import listed
 from predictor.statistics.benchmark_difference import Difference, Setting, differences_of
 from predictor.statistics.difference import BETTER, WORSE, adjust
 from predictor.statistics.groups import Groups, read_groups
@@ -24,6 +25,9 @@ from predictor.statistics.suite_difference import suite_difference
 
 if TYPE_CHECKING:
     import pandas as pd
+
+# So many benchmarks stand in a note.
+_NAMED = 4
 
 
 @dataclass(frozen=True, repr=False)
@@ -170,7 +174,7 @@ def diff(
         left_out[measures[0]] = "no benchmark has it on both sides"
     record = {"version": __version__, "inputs": {str(s.results.path): s.results.inputs for s in sides}}
     baselines = tuple(side.label for side in sides[:-1])
-    notes = _notes(sides, rows, setting.groups)
+    notes = (*_notes(sides, rows, setting.groups), *(note for mean in suites for note in mean.notes))
     return Differences(
         candidate=sides[-1].label,
         baselines=baselines,
@@ -253,7 +257,7 @@ def _suites(rows: Sequence[Difference], setting: Setting) -> list[Difference]:
 
 
 def _notes(sides: Sequence[Side], rows: Sequence[Difference], groups: Groups) -> tuple[str, ...]:
-    notes = list(dict.fromkeys(note for row in rows for note in row.notes))
+    notes = _by_benchmark(rows)
     several = [side for side in sides if len(side.runs) > 1]
     if not several:
         notes.append("intervals say how sure the difference of these checkpoints is; training again would add to them")
@@ -263,6 +267,16 @@ def _notes(sides: Sequence[Side], rows: Sequence[Difference], groups: Groups) ->
     if behind:
         notes.append(f"{', '.join(behind)}: the newest checkpoint of each benchmark is taken, not the same for all")
     return (*notes, *groups.notes)
+
+
+def _by_benchmark(rows: Sequence[Difference]) -> list[str]:
+    """List the notes of rows, each once with the benchmarks it is of."""
+    of: dict[str, list[str]] = {}
+    for row in rows:
+        for note in row.notes:
+            of.setdefault(note, []).append(row.label)
+    named = {note: list(dict.fromkeys(labels)) for note, labels in of.items()}
+    return [f"{note}: {listed(labels[:_NAMED], len(labels))}" for note, labels in named.items()]
 
 
 def _flat(row: Difference) -> dict[str, Any]:
