@@ -53,7 +53,12 @@ def registered(store: str | PathLike[str]) -> Entries:
 
 
 def resolve(
-    store: str | PathLike[str], *, name: str | None = None, results: Scores | None = None, run: str | None = None
+    store: str | PathLike[str],
+    *,
+    name: str | None = None,
+    results: Scores | None = None,
+    run: str | None = None,
+    again: bool = False,
 ) -> Resolved:
     """Compare registered forecasts with what their targets scored, each benchmark once.
 
@@ -62,6 +67,7 @@ def resolve(
         name: the one forecast to resolve, by its name or number; all that wait where None.
         results: the scores; those of the store where None.
         run: the run that is the target of that forecast.
+        again: take scores that were corrected since; the earlier outcomes stay in the chain.
 
     Raises:
         UnknownNameError: there is no such forecast.
@@ -70,7 +76,7 @@ def resolve(
     """
     home = place(str(store))
     scores = read_store(home, _ROLES) if results is None else as_results(results, roles=_ROLES)
-    return registers.resolve(home, scores, only=name, run=run)
+    return registers.resolve(home, scores, only=name, run=run, again=again)
 
 
 def record(store: str | PathLike[str]) -> TeamRecord:

@@ -129,6 +129,23 @@ def _import(form: str, path: Path, store: str, json_path: str | None, options: d
         write_json(_as_json(plan, imported), json_path)
     if json_path != "-":
         _tell(imported, store)
+    _tell_waiting(store)
+
+
+def _tell_waiting(store: str) -> None:
+    """Name the registered forecasts that the imported scores may resolve; scores are easily imported wrong."""
+    from predictor.project import place
+    from predictor.results.layout import FORECASTS
+
+    home = place(store)
+    if not (home / FORECASTS).is_dir():
+        return
+    from predictor.forecasting.register import read_entries
+
+    entries = read_entries(home)
+    waiting = [entry.label for entry in entries.registrations if entries.is_open(entry)]
+    if waiting:
+        say(f"registered forecasts that wait for scores: {', '.join(waiting)}; see 'predictor resolve --store {store}'")
 
 
 def _given(options: dict[str, Any]) -> Given:

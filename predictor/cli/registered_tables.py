@@ -110,7 +110,8 @@ def print_resolution(entry: Registration, resolution: Resolution) -> None:
     from predictor.quantity import format_quantity
 
     size = f"{format_quantity(resolution.params)} parameters, {format_quantity(resolution.tokens)} tokens"
-    click.echo(f"{entry.label}: resolved by run {resolution.run} ({size})")
+    again = " again, in place of earlier scores," if resolution.again else ""
+    click.echo(f"{entry.label}: resolved{again} by run {resolution.run} ({size})")
     table = _table(
         "task", "forecast", "80%", "truth", "error", "percentile", "inside", "grade", right=(1, 2, 3, 4, 5, 6)
     )

@@ -30,14 +30,24 @@ if TYPE_CHECKING:
     help="Where the target's scores are, if not in the store: a results table, or a folder with one.",
 )
 @click.option("--run", metavar="RUN", help="With NAME: the run that is its target.")
+@click.option(
+    "--again", is_flag=True, help="With NAME: take scores that were corrected since; the earlier stay listed."
+)
 @json_option("Write what was resolved as JSON")
 def command(
-    name: str | None, config: str, store: str | None, results: Path | None, run: str | None, json_path: str | None
+    name: str | None,
+    config: str,
+    store: str | None,
+    results: Path | None,
+    run: str | None,
+    again: bool,
+    json_path: str | None,
 ) -> None:
     """Compare registered forecasts with what their targets scored, benchmark by benchmark.
 
     Resolves all that wait, or the one that is named. The target is the run that was named at registration, with --run
-    or in checkpoints.yaml, or the one run of the same family, size and length. What was resolved stays as it is.
+    or in checkpoints.yaml, or the one run of the same family, size and length. What was resolved stays as it is, unless
+    --again says that its scores were wrong.
 
     \b
     Examples:
@@ -55,7 +65,7 @@ def command(
     project = load_project(config) if store is None or Path(config).exists() else None
     home = find_store(config, store)
     scores = read_scores(home, results)
-    deliver(resolve(home, scores, only=name, run=run, runs=runs_of(project)), json_path, print_resolved)
+    deliver(resolve(home, scores, only=name, run=run, again=again, runs=runs_of(project)), json_path, print_resolved)
 
 
 def read_scores(store: Path, results: Path | None = None) -> Results:

@@ -203,3 +203,10 @@ def test_watching_resolves_after_the_first_look_and_after_scores(post):
     for scored in ((), (), (PairKey("0" * 64, "t", 30, "facts"),), ()):
         looks(Outcome(scored=scored))
     assert len(called) == 2
+
+
+def test_an_import_names_the_forecasts_that_its_scores_may_resolve(project, run, tmp_path):
+    (tmp_path / "scores.csv").write_text("task,metric,value\nfacts,acc,0.5\n")
+    place = ["--run", "t", "--family", "fam", "--params", "1000", "--tokens", "3000"]
+    _, err = run("import", "table", tmp_path / "scores.csv", *place, "--store", project.store_path)
+    assert "registered forecasts that wait for scores: large (#1); see 'predictor resolve" in err

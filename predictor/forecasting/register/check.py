@@ -47,7 +47,7 @@ class Check:
         of = f"{self.forecasts} resolved forecast{'' if self.forecasts == 1 else 's'} of {_models(self.targets)}"
         held = f"80% intervals held {100 * self.inside['80']:.0f}%, 95% intervals {100 * self.inside['95']:.0f}%"
         if self.verdict == FEW:
-            return f"{held} of {of}; {FEWEST_FORECASTS} of {FEWEST_TARGETS} models are needed to judge"
+            return f"{held} of {of}; {FEWEST_FORECASTS} forecasts of {FEWEST_TARGETS} models are needed to judge"
         if self.verdict == HOLD:
             return f"{held} of {of}: the intervals hold"
         wanted = "" if self.factor is None else f"; {self.factor:.1f} times as wide they would have held 80%"

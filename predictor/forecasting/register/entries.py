@@ -160,6 +160,7 @@ class Resolution:
         params: of that run.
         tokens: that it was trained on.
         outcomes: the benchmarks that were scored since the forecast's last resolution.
+        again: whether it takes the place of earlier outcomes, of scores that were wrong.
         mean: the mean over all benchmarks that were scored until now beside its forecast, or None.
         joint: how far out the errors lie together, see `distribution.joint_percentile`; None for fewer than two.
         notes: what a reader should know of the truth.
@@ -172,6 +173,7 @@ class Resolution:
     params: float
     tokens: float
     outcomes: tuple[Outcome, ...]
+    again: bool
     mean: dict[str, Any] | None
     joint: float | None
     notes: tuple[str, ...]
@@ -188,6 +190,7 @@ class Resolution:
             params=body["params"],
             tokens=body["tokens"],
             outcomes=tuple(Outcome.from_json(value) for value in body["benchmarks"]),
+            again=bool(body["again"]),
             mean=body["mean"],
             joint=body["joint"],
             notes=tuple(body["notes"]),
@@ -258,8 +261,9 @@ class Entries:
         found: dict[Series, Outcome] = {}
         for resolution in self.resolutions_of(entry):
             for outcome in resolution.outcomes:
-                # What was resolved first stays.
-                found.setdefault(outcome.series, outcome)
+                # What was resolved first stays, unless it was said to be wrong.
+                if resolution.again or outcome.series not in found:
+                    found[outcome.series] = outcome
         return found
 
     def is_open(self, entry: Registration) -> bool:

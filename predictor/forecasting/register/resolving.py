@@ -71,6 +71,7 @@ def resolve(
     *,
     only: str | None = None,
     run: str | None = None,
+    again: bool = False,
     runs: Mapping[tuple[str, float, float], str] | None = None,
 ) -> Resolved:
     """Add to the registered forecasts of a store what their targets scored.
@@ -82,6 +83,8 @@ def resolve(
         results: the scores, those of targets too.
         only: name or number of the one forecast to resolve; all that wait where None.
         run: the run that is the target of that forecast.
+        again: add outcomes of scores that were corrected since, which take the place of the earlier ones; those stay
+            in the chain.
         runs: (family, params, tokens) of a target -> its run, as checkpoints.yaml states it.
 
     Raises:
@@ -92,7 +95,7 @@ def resolve(
     entries = read_entries(store)
     asked = [entries.find(only)] if only is not None else list(entries.registrations)
     waiting, refused, resolutions = [], [], []
-    for entry in [entry for entry in asked if entries.is_open(entry)]:
+    for entry in [entry for entry in asked if again or entries.is_open(entry)]:
         target = entry.forecast.target
         stated = (runs or {}).get((target.family, target.params, target.tokens))
         try:
@@ -108,7 +111,7 @@ def resolve(
         if isinstance(truth, str):
             waiting.append((entry, truth))
             continue
-        found = _append(store, entry, truth, results)
+        found = _append(store, entry, truth, results, again)
         if found is not None:
             resolutions.append((entry, found))
         missing = _missing(entry, entries, truth)
@@ -123,8 +126,8 @@ def _missing(entry: Registration, entries: Entries, truth: Truth) -> list[str]:
     return [answer.series.label for answer in entry.forecast.forecasts if answer.series not in known]
 
 
-def _append(store: Path, entry: Registration, truth: Truth, results: Results) -> Resolution | None:
-    """Add the benchmarks that nobody has resolved yet; None where there is none."""
+def _append(store: Path, entry: Registration, truth: Truth, results: Results, again: bool) -> Resolution | None:
+    """Add the benchmarks that nobody has resolved yet, `again` also those with another score; None without any."""
 
     def build(records: Sequence[Record]) -> dict[str, Any] | None:
         # Another coordinator may have resolved it since.
@@ -132,7 +135,10 @@ def _append(store: Path, entry: Registration, truth: Truth, results: Results) ->
         new = [
             judge(answer, *truth.scores[answer.series], late=_is_late(entry, answer.series, truth))
             for answer in entry.forecast.forecasts
-            if answer.series in truth.scores and answer.series not in before
+            if answer.series in truth.scores
+            and (
+                answer.series not in before or (again and before[answer.series].truth != truth.scores[answer.series][0])
+            )
         ]
         if not new:
             return None
@@ -144,6 +150,7 @@ def _append(store: Path, entry: Registration, truth: Truth, results: Results) ->
             "params": truth.params,
             "tokens": truth.tokens,
             "inputs": results.inputs,
+            "again": again,
             "benchmarks": [outcome.to_json() for outcome in new],
             "mean": judge_mean(entry, known),
             "joint": judge_joint(entry, known),

@@ -76,6 +76,22 @@ def test_scores_resolve_a_forecast_each_benchmark_once(tmp_path, answer, cut, wh
     assert len(read_entries(tmp_path).resolutions) == 2
 
 
+def test_scores_that_were_wrong_are_replaced_only_on_request_and_stay_in_the_chain(tmp_path, answer, whole):
+    register(tmp_path, answer, "large")
+    wrong = whole.evals["value"].where(whole.evals["task"] != "easy", 0.1)
+    resolve(tmp_path, replace(whole, evals=whole.evals.assign(value=wrong)))
+    assert not resolve(tmp_path, whole).resolutions
+    ((entry, corrected),) = resolve(tmp_path, whole, only="large", again=True).resolutions
+    assert [outcome.series.task for outcome in corrected.outcomes] == ["easy"]
+    entries = read_entries(tmp_path)
+    right = whole.evals.set_index(["run", "task"])["value"][TARGET]
+    outcomes = {series.task: outcome.truth for series, outcome in entries.outcomes_of(entry).items()}
+    assert outcomes == pytest.approx({task: right[task] for task in ("easy", "hard", "medium")})
+    assert corrected.mean["truth"] == pytest.approx(right[["easy", "hard", "medium"]].mean())
+    assert [found.again for found in entries.resolutions] == [False, True]
+    assert not resolve(tmp_path, whole, only="large", again=True).resolutions
+
+
 def resolve_late(store, results, barrier):
     barrier.wait()
     resolve(store, results)
