@@ -333,7 +333,9 @@ class Session(contextlib.ExitStack):
         self.ledger.vanished(key for key in planned if not self.store.has(key.run, key.step, key.task, key.identity))
         self._tasks = plan.tasks
         self._described = set()
-        self._describe({key.task for key in plan.done})
+        # A new task is described before its first score, as no earlier ones count: so `status` can place every score,
+        # also on a full disk.
+        self._describe({key.task for key in plan.done} | self._undescribed())
         # What was scored before a tracker was configured, or while it was away.
         self.trackers.send(plan.done)
         with self.ledger.alone():
@@ -341,6 +343,14 @@ class Session(contextlib.ExitStack):
         for key, reason in plan.unloadable:
             self.ledger.failed(key, reason, backoff_seconds=self.project.backoff)
         return list(plan.unloadable)
+
+    def _undescribed(self) -> set[str]:
+        """Name the plan's tasks of which the store says nothing."""
+        known = self.store.read_tasks()
+        there = set() if known is None else set(zip(known["task"], known["num_fewshot"], strict=True))
+        return {
+            str(row["task"]) for row in self._tasks.to_dict("records") if (row["task"], row["num_fewshot"]) not in there
+        }
 
     def _describe(self, names: set[str]) -> None:
         """Say in the store how tasks are scored now, once they have a score: till then the earlier scores count."""
