@@ -111,6 +111,8 @@ def _head(sheet: Sheet, report: Report) -> None:
         sheet.text(f"{'Risks. ' if place == 1 else ''}{place}. {sentence(risk)}")
     sheet.text(f"Distance. {sentence(verdict.distance)}")
     sheet.text(f"Calibration. {sentence(verdict.calibration)}")
+    if report.team is not None:
+        sheet.text(f"Track record. {sentence(report.team.sentence)}")
     if report.made is not None:
         sheet.aside(f"{report.made.date}, made by {report.made.by}.")
     _changes(sheet, report)

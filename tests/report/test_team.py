@@ -41,3 +41,18 @@ def test_intervals_that_held_too_seldom_are_on_the_first_screen(record):
     narrow = replace(describe_team(judged), verdict="too narrow", sentence="the intervals are too narrow")
     page = render_html(replace(report, team=narrow))
     assert page.index("The intervals are too narrow") < page.index("<main>")
+
+
+def test_the_paper_version_states_it(record):
+    pytest.importorskip("fpdf")
+    from predictor.report.pdf import _head
+    from predictor.report.sheet import Sheet
+
+    report, judged = record
+    pages = []
+    for team in (None, describe_team(judged)):
+        sheet = Sheet("target")
+        _head(sheet, replace(report, team=team))
+        pages.append(sheet.finish())
+    # One more sentence: text is compressed, so that only its length shows.
+    assert len(pages[1]) > len(pages[0]) + 50
