@@ -64,6 +64,14 @@ def test_commands_volumes_and_selectors_of_manifests_fit_together(resource):
     assert selector.get("matchLabels", {}).items() <= labels.items()
 
 
+def test_probes_ask_the_page_that_serve_answers():
+    from predictor.serve.app import HEALTH
+
+    (pod,) = (pod_of(found.values[0]) for found in RESOURCES if found.id == "serve.yaml: Deployment")
+    assert pod["containers"][0]["readinessProbe"]["httpGet"]["path"] == HEALTH
+    assert HEALTH in COMPOSE["services"]["serve"]["healthcheck"]["test"][-1]
+
+
 def test_all_of_one_file_name_the_same_claim_and_secret():
     text = "".join(path.read_text(encoding="utf-8") for path in MANIFESTS)
     assert set(re.findall(r"claimName: (\w+)", text)) == {"ladder"}
