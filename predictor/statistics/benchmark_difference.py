@@ -199,6 +199,12 @@ def _by_measure(
     if scored.measure.name == "score" and (scored.scale is None or scored.task.startswith(LOSS_PREFIX)):
         return None
     left, right = items
+    other = b.results.tasks.get(scored.task)
+    if scored.measure.name == "score" and other is not None and other.metric != scored.metric:
+        # Items are graded by the headline metric of their own store.
+        row = _of_scores(a, b, scored, setting)
+        note = f"graded by {scored.metric} on one side and {other.metric} on the other: compared by {scored.metric}"
+        return None if row is None else replace(row, notes=(note, *row.notes))
     if left is not None and right is not None:
         pairs = pair_up(left, right, scored.measure.of_items, scored.task, setting.groups.rule)
         if pairs is not None:

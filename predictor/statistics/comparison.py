@@ -156,6 +156,7 @@ def diff(
     _check(level, detect)
     loaded = _read(results)
     sides = [side if isinstance(side, Side) else read_side(side, loaded, family) for side in _in_order(a, b, against)]
+    _check_apart(sides)
     setting = Setting(tuple(measures), level, read_groups(cluster), detect)
     left_out: dict[str, str] = {}
     rows: list[Difference] = []
@@ -194,6 +195,20 @@ def _check(level: float, detect: float) -> None:
         raise InputError(f"the level is {level:g}", "give one from 0.5 to below 1, as 0.95")
     if not (math.isfinite(detect) and detect > 0):
         raise InputError(f"the difference to detect is {detect:g}", "give a positive one, as 0.01 for a point")
+
+
+def _check_apart(sides: Sequence[Side]) -> None:
+    """Refuse two names of one checkpoint.
+
+    Raises:
+        InputError: two sides are the same checkpoints.
+    """
+    seen: dict[tuple[object, ...], str] = {}
+    for side in sides:
+        place = (side.results.path.resolve(), *sorted(zip(side.rows["run"], side.rows["tokens"], strict=True)))
+        if place in seen:
+            raise InputError(f"{seen[place]} and {side.name} are the same checkpoint", "name two different ones")
+        seen[place] = side.name
 
 
 def _read(results: Results | str | Path | None) -> Results | None:

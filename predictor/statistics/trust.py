@@ -84,11 +84,14 @@ class Signals(Presentable):
 
     Attributes:
         series: one for each benchmark and metric.
+        correlations: Spearman's correlation of the ends of runs between headline scores and held-out losses, better
+            counting up; symmetric, rows and columns by name, NaN below three shared runs.
         notes: what a reader should know.
         record: version and inputs.
     """
 
     series: tuple[SeriesSignal, ...]
+    correlations: pd.DataFrame
     notes: tuple[str, ...]
     record: dict[str, Any]
 
@@ -132,7 +135,14 @@ class Signals(Presentable):
         """Return everything as values of JSON; what is not known is null."""
         series = [{**asdict(own), "ratio": own.numbers.ratio} for own in self.series]
         best = {own.label: {"metric": own.metric, "verdict": own.verdict, "reason": own.reason} for own in self.best()}
-        return {"series": to_plain(series), "best": best, "notes": list(self.notes), "record": self.record}
+        between = to_plain({str(name): row.to_dict() for name, row in self.correlations.iterrows()})
+        return {
+            "series": to_plain(series),
+            "best": best,
+            "correlations": between,
+            "notes": list(self.notes),
+            "record": self.record,
+        }
 
 
 def _before(own: SeriesSignal, known: SeriesSignal) -> bool:
@@ -172,13 +182,27 @@ def signal(
         if len(own["run"].unique()) > 1 and (wanted is None or series.task in wanted):
             found.append(_series(own, rows, loaded.tasks.get(series.task), series, losses))
     record = {"version": __version__, "inputs": loaded.inputs}
-    return Signals(tuple(found), (*loaded.notes, *_notes(found)), record)
+    headlines = [own for own in found if own.headline]
+    return Signals(tuple(found), _correlations(headlines, rows, losses), (*loaded.notes, *_notes(found)), record)
+
+
+def _correlations(headlines: Sequence[SeriesSignal], rows: pd.DataFrame, losses: dict[str, pd.Series]) -> pd.DataFrame:
+    """Correlate headline scores and held-out losses with each other, over the runs that both were measured of."""
+    columns = dict(losses)
+    for own in headlines:
+        task, metric, shots = Series(own.task, own.metric, own.num_fewshot).columns
+        same = (rows["task"] == task) & (rows["metric"] == metric) & (rows["num_fewshot"] == shots)
+        up = 1.0 if own.highest >= own.lowest else -1.0
+        columns[own.label] = up * newest(rows[same]).set_index(["family", "run"])["value"]
+    return pd.DataFrame(columns).corr(method="spearman", min_periods=3)
 
 
 def _losses(rows: pd.DataFrame) -> dict[str, pd.Series]:
     """Read the newest value of each held-out loss by (family, run), the better the larger."""
     losses = {}
-    for (task, metric), own in rows[rows["task"].str.startswith(LOSS_PREFIX)].groupby(["task", "metric"]):
+    # Other metrics of a text, as its perplexity, are the same numbers in other units.
+    rows = rows[rows["task"].str.startswith(LOSS_PREFIX) & rows["metric"].isin(("nll", "bpb"))]
+    for (task, metric), own in rows.groupby(["task", "metric"]):
         last = newest(own)
         alone = len(rows.loc[rows["task"] == task, "metric"].unique()) == 1
         name = str(task) if alone else f"{task} {metric}"

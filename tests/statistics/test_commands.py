@@ -29,3 +29,13 @@ def test_diff_prints_the_items_without_a_grade(store):
     answers = np.r_[np.ones(90), np.zeros(10)]
     path = store({"a": {"easy": items_of(answers)}, "b": {"easy": items_of(np.r_[[np.nan] * 4, answers[4:]])}})
     assert "0 and 4 items without a grade" in run("diff", "a", "b", "--results", path).stdout
+
+
+def test_signal_prints_the_advice_with_its_reason(draw_ladder, tmp_path):
+    draw_ladder().to_parquet(tmp_path / "evals.parquet")
+    found = run("signal", "--results", tmp_path)
+    assert found.exit_code == 0
+    assert "easy" in found.stdout
+    assert "no three families have runs of one size" in found.stderr
+    answer = json.loads(run("signal", "--results", tmp_path, "--json", "-").stdout)
+    assert set(answer["best"]["easy (0-shot)"]) == {"metric", "verdict", "reason"}

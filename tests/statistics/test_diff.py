@@ -9,6 +9,7 @@ from statsmodels.stats.contingency_tables import mcnemar
 from statsmodels.stats.multitest import multipletests
 
 from predictor.errors import InputError, UnknownNameError
+from predictor.results.store import Store
 from predictor.statistics import diff
 from tests.statistics.conftest import items_of
 
@@ -155,3 +156,26 @@ def test_two_stores_and_a_step_are_named_by_path(store):
     answer = diff(f"{first}:a@10", str(second))
     assert row_of(answer).difference == pytest.approx(0.12)
     assert row_of(diff("a@20", str(second), results=first)).difference == 0.0
+
+
+def test_one_checkpoint_under_two_names_is_refused(store):
+    path = store({"a": {"easy": items_of(A)}})
+    with pytest.raises(InputError, match="same checkpoint"):
+        diff("a", "a@10", results=path)
+
+
+def test_items_that_two_stores_graded_by_other_metrics_are_not_paired(store):
+    first = store({"a": {"easy": items_of(A)}}, "first")
+    second = store({"b": {"easy": items_of(B)}}, "second")
+    tasks = pd.read_parquet(second / "tasks.parquet").assign(metric="acc_norm")
+    scores = pd.concat([pd.read_parquet(file) for file in (second / "scores").rglob("*.parquet")])
+    kept = Store(second)
+    kept.write_tasks(tasks)
+    kept.write(pd.concat([scores, scores.assign(metric="acc_norm")]), items_of(B).assign(**place_of(scores)), {"b": 2})
+    row = row_of(diff(f"{first}:a", f"{second}:b"))
+    assert (row.metric, row.paired) == ("acc", False)
+    assert any("graded by acc on one side" in note for note in row.notes)
+
+
+def place_of(scores):
+    return scores.drop(columns=["metric", "value", "stderr", "scored_at"]).iloc[0].to_dict()

@@ -90,6 +90,18 @@ def test_a_loss_counts_as_better_where_it_is_lower(table):
     assert found["clear"].numbers.losses["loss:web"] > 0.9
 
 
+def test_scores_and_losses_are_correlated_with_each_other(table):
+    from scipy.stats import spearmanr
+
+    loss = ladder(0.05, seed=2).assign(task="loss:web", metric="nll", value=lambda rows: 4 - rows["value"])
+    frame = pd.concat([ladder(0.05), loss])
+    last = frame[frame["step"] == 12].pivot_table(index="run", columns="task", values="value")
+    known = spearmanr(last["clear"], -last["loss:web"]).statistic
+    answer = signal(table(frame))
+    assert answer.correlations.loc["clear (0-shot)", "loss:web"] == pytest.approx(known)
+    assert answer.to_json()["correlations"]["loss:web"]["clear (0-shot)"] == pytest.approx(known)
+
+
 def test_one_family_is_judged_by_its_sizes_with_a_note(table):
     answer = signal(table(ladder(0.002)), families=["web"])
     assert by_task(answer)["clear"].numbers.spread_over == "sizes"
