@@ -80,7 +80,8 @@ def test_links_lead_to_files_that_exist(page):
             predictor.statistics,
             {"Difference", "Differences", "Mean", "Side", "clustered_mean", "diff", "read_side"}
             | {"Attempts", "PassLaw", "SampledModel", "fit_pass_law", "majority_curve", "pass_curve", "sampled_models"}
-            | {"Calibration", "Calibrations", "SeriesSignal", "Signals", "calibration", "signal"},
+            | {"Calibration", "Calibrations", "SeriesSignal", "Signals", "calibration", "signal"}
+            | {"Compression", "Covariate", "Robustness", "compression", "covariate", "robustness"},
         ),
         (predictor.results, {"Results", "Series", "TaskInfo", "read_results"}),
         (

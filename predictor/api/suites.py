@@ -47,7 +47,9 @@ def with_suite(answer: Forecast, suite: str | None, require: Mapping[str, float]
     """
     if suite is not None:
         loaded = load_suite(suite)
-        members = [(task.name, task.num_fewshot) for task in loaded.tasks.values() if task.kind != "loss"]
+        # Variants of a task ask the same items again.
+        own = [task for task in loaded.tasks.values() if task.kind != "loss" and task.variant_of is None]
+        members = [(task.name, task.num_fewshot) for task in own]
         mean = forecast_mean(answer, loaded.name, members)
         if mean is None:
             raise InputError(

@@ -263,7 +263,12 @@ class Planner:
             if row is None or is_asked or row["loaded_with"] != named_versions():
                 row = self._load(entry, None if is_asked else row)
             if row is not None:
-                words = {"metric": entry.metric, "chance": entry.chance, "settings": settings}
+                words = {
+                    "metric": entry.metric,
+                    "chance": entry.chance,
+                    "settings": settings,
+                    "variant_of": entry.variant_of,
+                }
                 rows[entry.name] = {**{str(name): value for name, value in row.items()}, **words}
         return rows
 

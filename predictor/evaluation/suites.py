@@ -53,6 +53,7 @@ class SuiteTask:
     include_path: Path | None = None
     backend: str | None = None
     reference: str | None = None
+    variant_of: str | None = None
     sampling: SamplingRule | None = None
 
     @property
@@ -144,6 +145,11 @@ class _Reader:
             if task.name in tasks:
                 raise self._wrong(("tasks", str(index), "task"), f"{task.name} is listed twice", "keep one of them")
             tasks[task.name] = task
+        for index, task in enumerate(tasks.values()):
+            if task.variant_of is not None and task.variant_of not in {*tasks} - {task.name}:
+                raise self._wrong(
+                    ("tasks", str(index), "variant_of"), f"is '{task.variant_of}'", "name another task of this suite"
+                )
         return Suite(
             str(values.get("name", self.path.stem)), self.path, tasks, str(values.get("description", "")).strip()
         )
@@ -188,6 +194,7 @@ class _Reader:
             include_path=self._include_path(place, entry),
             backend=backend,
             reference=self._reference(place, entry, kind),
+            variant_of=self._text(place, entry, "variant_of"),
             sampling=self._sampling(place, entry, kind),
         )
 

@@ -62,6 +62,7 @@ _MAY_LACK: dict[str, dict[str, pa.DataType]] = {
         "chance": _NUMBER,
         "n_items": _WHOLE,
         "settings": _TEXT,
+        "variant_of": _TEXT,
         "lm_eval": _TEXT,
         "loaded_with": _TEXT,
     },

@@ -46,7 +46,7 @@ def test_a_wrong_option_is_one_line(refused, config, option, name, told):
 
 def test_an_unknown_suite_is_one_line(refused, tmp_path, checkpoints):
     path = write_project(tmp_path, checkpoints, suite="cor")
-    assert "unknown suite 'cor'; known are core, generation, tiny" in refused("evaluate", "--config", path)
+    assert "unknown suite 'cor'; known are core, generation, orders, tiny" in refused("evaluate", "--config", path)
 
 
 def test_a_store_in_use_is_one_line(refused, config, tmp_path):

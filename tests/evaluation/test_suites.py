@@ -74,7 +74,7 @@ def test_each_mistake_is_told_with_its_line(load, good, bad, told):
 
 
 def test_an_unknown_suite_is_answered_with_those_there_are():
-    with pytest.raises(ConfigError, match=r"unknown suite 'cor'; known are core, generation, tiny; or give the path"):
+    with pytest.raises(ConfigError, match=r"unknown suite 'cor'; known are core, generation, orders, tiny; or"):
         load_suite("cor")
     with pytest.raises(ConfigError, match=r"the suite file .*no.yaml does not exist"):
         load_suite("no.yaml")
@@ -130,3 +130,10 @@ def test_lm_eval_has_every_task_of_the_shipped_suites_with_its_metric():
             assert expected in metrics, task.task
     tiny = harness._tasks.manager(next(iter(load_suite("tiny").tasks.values())).include_path).task_index
     assert {task.task for task in load_suite("tiny").tasks.values()} <= set(tiny)
+
+
+def test_a_variant_names_another_task_of_its_suite(load):
+    entry = "  - {task: arc_challenge, metric: acc, chance: 0.25, variant_of: arc_easy}\n"
+    assert load(GOOD + entry).tasks["arc_challenge"].variant_of == "arc_easy"
+    with pytest.raises(ConfigError, match=r":6: tasks\.2\.variant_of is 'boolq'; name another task of this suite"):
+        load(GOOD + entry.replace("arc_easy}", "boolq}"))
