@@ -14,7 +14,12 @@ from typing import Any, Protocol
 import torch
 
 from predictor.evaluation.scoring.packing import Piece
-from predictor.evaluation.scoring.torch_internals import efficient_on_cuda, flash_on_cpu, flash_on_cuda
+from predictor.evaluation.scoring.torch_internals import (
+    CPU_SHARES_KEYS,
+    efficient_on_cuda,
+    flash_on_cpu,
+    flash_on_cuda,
+)
 
 NAME = "predictor_tree"
 # Leading runs longer than this are attended causally, apart from the branches below them.
@@ -155,15 +160,16 @@ def attend(
     Returns:
         the result, shape (batch, heads, n, dim), and the log-sum-exp, shape (batch, heads, n).
     """
-    if query.device.type == "cpu" and query.dtype in _OF_CPU_KERNEL and query.shape[-1] == value.shape[-1]:
+    cpu_kernel = query.device.type == "cpu" and query.dtype in _OF_CPU_KERNEL and query.shape[-1] == value.shape[-1]
+    groups = query.shape[1] // key.shape[1]
+    if groups > 1 and not (cpu_kernel and CPU_SHARES_KEYS):
+        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
+    if cpu_kernel:
         mask = None if mask is None else mask.to(query.dtype)
         found: tuple[torch.Tensor, torch.Tensor] = flash_on_cpu(
             query, key, value, 0.0, causal, attn_mask=mask, scale=scale
         )
         return found
-    groups = query.shape[1] // key.shape[1]
-    if groups > 1:
-        key, value = key.repeat_interleave(groups, dim=1), value.repeat_interleave(groups, dim=1)
     if query.device.type == "cuda":
         return _attend_on_cuda(query, key, value, mask, causal, scale)
     scores = torch.matmul(query, key.transpose(-1, -2)).float() * scale
