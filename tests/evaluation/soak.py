@@ -213,7 +213,7 @@ def half_write(whole, folder):
 
 def train(ladder):
     """Train the ladder's smallest run; its checkpoints appear one after the other."""
-    command = [sys.executable, "-m", "predictor.ladder", "--out", ladder, "--sizes", "4k", "--tokens", "500k"]
+    command = [sys.executable, "-m", "predictor.ladder", "--out", ladder, "--sizes", "4k", "--tokens", "300k"]
     return subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
 
