@@ -248,8 +248,8 @@ class Session(contextlib.ExitStack):
         """Return what scoring anew would cost where lm-eval was upgraded."""
         hours = sum(self.queue.costs.of(pair.run, pair.task) for pair in pairs) / 3600
         return (
-            f"{len(pairs)} scores were made with lm-eval {version}, which is {versions()['lm_eval']} now: they are "
-            "kept, and new ones join them where the task is the same. "
+            f"{len(pairs)} scores have the protocol of lm-eval {version}, which is {versions()['lm_eval']} now: they "
+            "are kept, and new ones join them where the task is the same. "
             f"'predictor evaluate --new-version' scores them anew, in about {hours:.2g} hours of a worker"
         )
 

@@ -261,7 +261,7 @@ class Planner:
             row: Mapping[Any, Any] | None = remembered.get(settings)
             is_asked = new_version and row is not None and row["lm_eval"] != versions()["lm_eval"]
             if row is None or is_asked or row["loaded_with"] != named_versions():
-                row = self._load(entry, None if is_asked else row)
+                row = self._load(entry, row, keep=not is_asked)
             if row is not None:
                 words = {
                     "metric": entry.metric,
@@ -272,8 +272,8 @@ class Planner:
                 rows[entry.name] = {**{str(name): value for name, value in row.items()}, **words}
         return rows
 
-    def _load(self, entry: SuiteTask, earlier: Mapping[Any, Any] | None) -> Mapping[Any, Any] | None:
-        """Learn a task's protocol from lm-eval; an earlier version's stays where the task is still the same."""
+    def _load(self, entry: SuiteTask, earlier: Mapping[Any, Any] | None, keep: bool) -> Mapping[Any, Any] | None:
+        """Learn a task's protocol from lm-eval; with `keep` an earlier version's stays where the task is the same."""
         self.tell(f"loading task {entry.task}")
         try:
             loaded = self.harness().load_task(entry)
@@ -289,7 +289,7 @@ class Planner:
             "lm_eval": now,
             "loaded_with": named_versions(),
         }
-        if earlier is None:
+        if earlier is None or not keep:
             return fresh
         before = str(earlier["lm_eval"])
         if loaded.protocol.of_version(before).digest == earlier["protocol"]:

@@ -46,7 +46,7 @@ def test_scores_are_kept_over_an_upgrade_and_new_ones_join_them_until_it_is_told
     assert [(key.step, key.identity) for key in outcome.found] == [(10, before)]
     assert [key.step for key in outcome.scored] == [20]
     (note,) = (note for note in outcome.notes if "lm-eval" in note)
-    assert note.startswith(f"1 scores were made with lm-eval {old}, which is 99.0 now: they are kept")
+    assert note.startswith(f"1 scores have the protocol of lm-eval {old}, which is 99.0 now: they are kept")
     assert "'predictor evaluate --new-version' scores them anew, in about " in note
     # What is new says which version made it, under an identity that names the one of before.
     (new,) = outcome.scored
