@@ -209,6 +209,26 @@ def test_a_promised_checkpoint_is_left_to_its_worker_while_others_wait(three, tm
         assert [session.queue.take(worker=2) is None for _ in range(4)] == [False, False, False, True]
 
 
+def test_small_pieces_share_a_job_as_long_as_there_is_one_for_every_worker(three, tmp_path):
+    project = load_project(write_project(tmp_path, three))
+    with Session(project, None, Choice(tasks=(TASK, "tiny_heldout"))) as session:
+        queue = session.queue
+        assert queue.add(session.plan().units) == 6
+        # A pair that was never measured counts as a minute: all three checkpoints fit into ten.
+        (pack,) = queue.packs(slots=1, running=0, array=1000)
+        assert sorted(unit.checkpoint.step for unit in pack) == list(STEPS)
+        assert len({unit.job for unit in pack}) == 1
+        queue.give_back(pack)
+        assert (queue.waiting, queue.in_hand) == (6, 0)
+        packs = queue.packs(slots=3, running=0, array=1000)
+        assert [len(pack) for pack in packs] == [1, 1, 1]
+        for pack in reversed(packs):
+            queue.give_back(pack)
+        # Two checkpoints take four minutes.
+        queue.piece_seconds = 230.0
+        assert [len(pack) for pack in queue.packs(slots=1, running=0, array=1000)] == [1, 1, 1]
+
+
 def test_the_newest_checkpoint_is_scored_by_all_workers_where_it_is_wanted_first(three, tmp_path):
     project = load_project(write_project(tmp_path, three, select={"newest_first": True}))
     with Session(project, None, Choice(tasks=(TASK, "tiny_heldout", "tiny_parity"))) as session:
