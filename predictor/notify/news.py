@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from predictor.evaluation.coordinator import Outcome
-from predictor.quantity import format_quantity
 from predictor.scheduling import NewsKind
 
 _SHOWN = 10
@@ -65,8 +64,8 @@ def news_of_disk(folder: Path, least: float) -> News | None:
     share = usage.free / usage.total if usage.total else 1.0
     if share >= least:
         return None
-    free, total = (f"{format_quantity(size)}B" for size in (usage.free, usage.total))
-    return News("disk", "disk nearly full", (f"{folder}: {free} of {total} are free, {100 * share:.1f}%",))
+    free, total = usage.free / 1e9, usage.total / 1e9
+    return News("disk", "disk nearly full", (f"{folder}: {free:.1f} of {total:.1f} GB are free, {100 * share:.1f}%",))
 
 
 def _cut(lines: tuple[str, ...]) -> tuple[str, ...]:

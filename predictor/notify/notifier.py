@@ -98,6 +98,7 @@ class Address:
         self.name = f"{url.partition(':')[0]} address {number}"
         import apprise
 
+        self._format = apprise.NotifyFormat.TEXT
         self._server = apprise.Apprise()
         if not self._server.add(url):
             raise ConfigError(
@@ -107,7 +108,7 @@ class Address:
     def deliver(self, title: str, body: str) -> str | None:
         """Send a message; return None, or why it was not delivered."""
         try:
-            if self._server.notify(title=redact(title), body=redact(body)):
+            if self._server.notify(title=redact(title), body=redact(body), body_format=self._format):
                 return None
         except Exception as error:
             # Every service fails in its own way; nothing of that may end an evaluation.
@@ -155,6 +156,7 @@ class _Channel(threading.Thread):
         self._dropped: dict[str, int] = {}
         self._next: dict[str, float] = {}
         self._failures: dict[str, int] = {}
+        self._unreachable = False
         self._ending = False
 
     def put(self, piece: News) -> None:
@@ -203,9 +205,11 @@ class _Channel(threading.Thread):
         problem = self._address.deliver(title, body)
         if problem is None:
             self._failures.pop(kind, None)
+            self._unreachable = False
             return
         failures = self._failures[kind] = self._failures.get(kind, 0) + 1
-        if failures == 1:
+        if not self._unreachable:
+            self._unreachable = True
             self._tell(f"a message to {self._address.name} was not delivered: {problem}")
         with self._changed:
             if self._ending or failures >= _ATTEMPTS:

@@ -32,7 +32,8 @@ def test_news_arrives_by_mail_and_at_a_webhook_without_secrets(mail_server, hook
         notifier.send([scores(3), failed, leaked])
         letters = [mail.get(timeout=PATIENCE) for _ in range(3)]
         posts = [hook.taken.get(timeout=PATIENCE) for _ in range(3)]
-    assert sum("predictor, ladder: 3 new scores" in letter for letter in letters) == 1
+    (told,) = [letter for letter in letters if "predictor, ladder: 3 new scores" in letter]
+    assert "3 new scores\n  160m step 1000: 3 tasks" in told.replace("\r", "").replace("=20", " ")
     assert {post["title"] for post in posts} == {
         "predictor, ladder: 3 new scores",
         "predictor, ladder: 2 pairs failed",
