@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sys
 from pathlib import Path
 
 import pytest
@@ -20,7 +21,7 @@ def run(tmp_path, monkeypatch):
     command.parent.mkdir()
     command.write_text('#!/bin/sh\nexec "$PREDICTOR_PYTHON" -m predictor "$@"\n')
     command.chmod(0o755)
-    monkeypatch.setenv("PREDICTOR_PYTHON", shutil.which("python") or "python3")
+    monkeypatch.setenv("PREDICTOR_PYTHON", sys.executable)
     monkeypatch.setenv("PATH", f"{command.parent}:{os.environ['PATH']}")
     monkeypatch.setenv("PYTHONPATH", str(EXAMPLES.parent))
     folder = Path(shutil.copytree(EXAMPLES, tmp_path / "examples"))
