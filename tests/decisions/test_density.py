@@ -99,3 +99,16 @@ def test_a_half_scored_newest_checkpoint_costs_no_benchmark(as_results):
     half = pd.concat([other, newer.assign(tokens=newer["tokens"] * 2)], ignore_index=True)
     answer = density(as_results(REFERENCE, half), "reference", resamples=5)
     assert {model.run: model.benchmarks for model in answer.models} == dict.fromkeys(other["run"], 2)
+
+
+def test_two_runs_of_a_recipe_are_a_reference_and_one_size_is_none(testbed):
+    results = read_results(testbed("open_sci_ref"))
+    # The same sizes and tokens on a better corpus: the small one acts larger than it is.
+    (model, *_) = density(results, "osr-c4-lr0.006", families=["osr-dclm-lr0.006"], tasks=["arc_easy"]).models
+    assert model.params == 125147648
+    (answer,) = model.tasks
+    assert answer.effective_params > 1.2 * model.params
+    low, high = answer.interval
+    assert (low or 0) < answer.effective_params < (high or np.inf)
+    with pytest.raises(ForecastError, match="one size"):
+        density(results, "osr-c4-wu10000", families=["osr-dclm-lr0.006"])

@@ -144,3 +144,10 @@ def test_a_metric_where_lower_is_better_ranks_the_lower_first(tmp_path):
     found = rank(read_results(tmp_path / "t.csv"), resamples=20)
     assert [model.run for model in found.models] == [f"r{number}" for number in range(5, -1, -1)]
     assert [agreement.kendall for agreement in found.agreement] == [1.0, 1.0]
+
+
+def test_recipes_of_one_or_two_runs_are_ranked_with_the_others(testbed):
+    families = {"osr-c4-wu10000": 1, "osr-c4-lr0.006": 2, "osr-pile": 3}
+    answer = rank(read_results(testbed("open_sci_ref")), families=list(families), resamples=20)
+    found = [model.family for model in answer.models]
+    assert {family: found.count(family) for family in families} == families

@@ -64,7 +64,10 @@ class TurnsFalls:
 
 
 def falling_series(panel: Panel) -> NDArray[np.bool_]:
-    """Mark the series that fall with compute for more than noise, on four runs or more, shape (T,)."""
+    """Mark the series that fall with compute for more than noise, on four runs or more, shape (T,).
+
+    A fall that has reached chance ends there, and is not marked.
+    """
     falls = np.zeros(len(panel.series), dtype=bool)
     # Only what slopes downwards over all observations is looked at closely: most benchmarks rise.
     compute = np.where(np.isfinite(panel.score), np.log(panel.flops), np.nan)
@@ -73,9 +76,20 @@ def falling_series(panel: Panel) -> NDArray[np.bool_]:
     for row in np.flatnonzero(np.nansum(centred * panel.score, axis=1) < 0):
         score, _, flops = scores_by_run(panel, int(row))
         if score.size >= _FEWEST_RUNS:
-            trend = find_trend(score, full_noise(panel, int(row)), flops)
-            falls[row] = trend.moves and not trend.rising
+            noise = full_noise(panel, int(row))
+            trend = find_trend(score, noise, flops)
+            falls[row] = trend.moves and not trend.rising and not _at_chance(panel, int(row), score, flops, noise)
     return falls
+
+
+def _at_chance(panel: Panel, row: int, score: Array, flops: Array, noise: float) -> bool:
+    """Return whether the runs of most compute, a third of them, score within three standard errors of chance."""
+    chance = panel.series[row].chance
+    if chance is None:
+        return False
+    largest = np.argsort(flops)[-max(2, score.size // 3) :]
+    # The error of one run and not of their mean: all answer the same items.
+    return bool(abs(float(score[largest].mean()) - chance) < 3 * noise)
 
 
 def turned(panel: Panel, falling: NDArray[np.bool_]) -> Panel:

@@ -13,7 +13,6 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg import cho_factor, cho_solve, lapack
-from scipy.optimize import minimize
 from scipy.special import expit
 
 from predictor.forecasting.skills.covariance import Covariance, kernels, penalty, used_components
@@ -102,6 +101,9 @@ def learn(world: World) -> Covariance:
 
 
 def _learn(world: World) -> Covariance:
+    # Imported here: it costs a quarter of a second, and families with many runs need no skills.
+    from scipy.optimize import minimize
+
     entries = _Entries.of(world)
     covariance = Covariance.prior(used_components(world.models), world.chance.size)
     if entries.score.size == 0:
