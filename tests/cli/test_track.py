@@ -1,4 +1,7 @@
+import http.server
 import json
+import queue
+import threading
 
 import numpy as np
 import pandas as pd
@@ -45,7 +48,29 @@ def test_an_alarm_exits_with_three_and_says_from_when(predictor, runs, tmp_path)
     assert told["alarms"][0]["raised"] == pytest.approx(2.7e8 * 20 * 8 / 12, rel=1e-6)
     page = (tmp_path / "t.html").read_text()
     assert "off its path" in page
-    assert page.count('<details class="on-demand"') == 6
+    assert page.count('<details class="on-demand wide-open"') == 6
+
+
+class Hook(http.server.BaseHTTPRequestHandler):
+    def do_POST(self):
+        self.server.taken.put(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+        self.send_response(200)
+        self.end_headers()
+
+
+def test_an_alarm_is_sent_to_those_whom_the_configuration_names(predictor, runs, tmp_path):
+    pytest.importorskip("apprise", reason="downstream-predictor[notify] is not installed")
+    with http.server.HTTPServer(("127.0.0.1", 0), Hook) as server:
+        server.taken = queue.Queue()
+        threading.Thread(target=server.handle_request, daemon=True).start()
+        (tmp_path / "checkpoints.yaml").write_text(
+            "suite: tiny\nfamilies: {f: {checkpoints: 'x/step_{step}', tokens_per_step: 1k}}\nruns: {a: {family: f}}\n"
+            f"notify: {{urls: ['json://127.0.0.1:{server.server_address[1]}/']}}\n"
+        )
+        predictor("track", "--results", runs(broken=True), "--run", "run-3", "--notify", "checkpoints.yaml", expect=3)
+        post = server.taken.get(timeout=20)
+    assert "run-3 left its forecast" in post["title"]
+    assert "the benchmarks" in post["message"]
 
 
 def test_json_gives_a_forecast_of_the_end_at_every_checkpoint(predictor, runs):
