@@ -111,7 +111,8 @@ def compact(store: Store) -> tuple[int, int]:
     """Merge the scores files of each run into one, so that reading a store of many checkpoints takes little time.
 
     Items stay as they are: they are read a task at a time. What is done stays done. Only the holder of the store's lock
-    may call this.
+    may call this. Many thousand files are read by processes: a script then needs `if __name__ == "__main__":` around
+    its calls.
 
     Returns:
         the number of files that were merged, and into how many.
