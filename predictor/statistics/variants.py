@@ -138,6 +138,8 @@ def robustness(
     """
     info = results.task(task)
     names = tuple(dict.fromkeys(variants)) or _declared(results, info.task)
+    if info.task in names:
+        raise InputError(f"{info.task} is no variant of itself", "name other tasks with --variants")
     notes: list[str] = []
     answers = [answers_of(results, name, family, num_fewshot) for name in (info.task, *names)]
     shared = set.intersection(*(set(found) for found in answers))

@@ -86,6 +86,8 @@ def test_what_is_no_variant_is_refused(variants_store):
     results = read_results(variants_store)
     with pytest.raises(InputError, match="no variants of same are known"):
         robustness(results, "same")
+    with pytest.raises(InputError, match="task is no variant of itself"):
+        robustness(results, "task", ["task"])
     with pytest.raises(PredictorError, match="unknown task 'none'"):
         robustness(results, "task", ["none"])
 
