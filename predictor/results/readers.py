@@ -19,7 +19,7 @@ from predictor.results.schema import validate
 from predictor.results.series import LOSS_PREFIX
 from predictor.results.store import Store
 from predictor.results.table_file import IMPORTED
-from predictor.results.tables import read_table, sha256_of
+from predictor.results.tables import read_table, sha256_of, without_percent_signs
 from predictor.results.task_info import TaskInfo, describe_tasks, notes_on, read_declared
 from predictor.results.unknown_tokens import files_beside, read_unknown_tokens, without_tokens
 
@@ -142,10 +142,13 @@ def _results_of_table(
     table: pd.DataFrame, evals: Path, described: pd.DataFrame | None, inputs: dict[str, str], path: Path | None = None
 ) -> Results:
     """Check a results table and describe its tasks; `path` is the folder of a table that lies in one."""
+    table, percents = without_percent_signs(table, str(evals))
     raw, unfinished = without_tokens(table)
     source = str(evals.with_name("tasks.parquet"))
     frame = validate(raw, str(evals), read_declared(described, source))
     notes = [f"{missing} rows without a value were left out"] if (missing := len(raw) - len(frame)) else []
+    if percents:
+        notes.append(f"cells with a % sign are read as percents, as 31% = 0.31: {', '.join(percents)}")
     if len(unfinished):
         notes.append(
             f"{unfinished['run'].nunique()} runs have no training tokens in the table and count as other families only"

@@ -11,7 +11,7 @@ from predictor.errors import InputError
 
 _ALIASES = {
     "run": ("run", "run_name", "run_id"),
-    "model": ("model", "model_name", "model_id", "model_name_or_path", "checkpoint", "fullname", "model_path"),
+    "model": ("model", "name", "model_name", "model_id", "model_name_or_path", "checkpoint", "fullname", "model_path"),
     "revision": ("revision", "model_revision"),
     "family": ("family", "model_family"),
     "task": ("task", "tasks", "task_name", "benchmark", "dataset", "eval_task", "evaluation"),
@@ -64,6 +64,8 @@ _ALIASES = {
     "flops": ("flops", "training_flops", "train_flops", "compute"),
     "date": ("date", "evaluated_at", "eval_date", "timestamp"),
 }
+# Names that are clear only beside a unit, as `Size (B)` or `data_T`.
+_WITH_UNIT = {"size": "params", "n": "params", "data": "tokens", "data_size": "tokens", "d": "tokens"}
 _KNOWN = {alias: name for name, aliases in _ALIASES.items() for alias in aliases}
 _UNITS = {"k": 1e3, "m": 1e6, "b": 1e9, "t": 1e12, "thousand": 1e3, "million": 1e6, "billion": 1e9, "trillion": 1e12}
 _UNIT = re.compile(r"^(.*?)[\s_]*[(\[]\s*(?:in\s+)?([^()\[\]]+?)\s*[)\]]\s*$")
@@ -149,11 +151,14 @@ def _mapped(header: str, wanted: str) -> Column | None:
 def _by_name(header: str) -> Column | None:
     text, scale = _with_unit(header)
     name = _KNOWN.get(_spelled(header)) or _KNOWN.get(_spelled(text))
+    if name is None and text != header:
+        name = _WITH_UNIT.get(_spelled(text))
     if name is None and text == header:
         # `params_b`, `tokens_T`: the unit as the last part.
         stem, _, unit = header.replace(" ", "_").rpartition("_")
-        if unit.lower() in _UNITS and _KNOWN.get(_spelled(stem)) in _COUNTED:
-            return Column(header, _KNOWN[_spelled(stem)], _UNITS[unit.lower()])
+        known = _KNOWN.get(_spelled(stem)) or _WITH_UNIT.get(_spelled(stem))
+        if unit.lower() in _UNITS and known in _COUNTED:
+            return Column(header, known, _UNITS[unit.lower()])
     if name is None:
         return None
     return Column(header, name, scale if name in _COUNTED else 1.0)

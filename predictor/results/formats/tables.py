@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import csv
 import gzip
-import io
 import json
 import math
 import zlib
@@ -18,6 +16,7 @@ import pyarrow as pa
 
 from predictor.errors import InputError
 from predictor.quantity import parse_count
+from predictor.results.csv_rows import read_csv_rows
 from predictor.results.formats.choices import choose_metric
 from predictor.results.formats.found import Facts, FoundModel, LeftOut, Score, files_below
 from predictor.results.formats.table_columns import Column, recognise
@@ -42,6 +41,7 @@ _OF_MODEL = (
     "date",
 )
 _COUNTS = ("params", "params_non_embedding", "tokens", "tokens_planned", "step")
+_SCORED = frozenset({"value", "stderr", "score"})
 _KINDS = "give a file that ends in .csv, .tsv, .jsonl or .parquet, or in one of these and .gz"
 
 
@@ -82,14 +82,12 @@ class Tables:
         """
         headers, rows = read_rows(source)
         columns, unknown = recognise(headers, self.columns, str(source))
+        marked = [column.header for column in columns if column.name in _SCORED and _is_marked(column, rows, source)]
         self._require(columns, headers, source)
         if not rows:
             raise InputError(f"{source} has no rows", "write at least one score")
         left_out = [
-            LeftOut(
-                f"column {header} of {source.name}",
-                f"it is no known column or benchmark; --map '{header}=task:NAME' takes it as scores",
-            )
+            LeftOut(f"column {header} of {source.name}", f"it is no known column or benchmark; {_use(header, rows)}")
             for header in unknown
         ]
         of_model = [column for column in columns if column.name in _OF_MODEL]
@@ -100,7 +98,7 @@ class Tables:
             groups.setdefault(key, []).extend(self._scores(row, columns, number, source))
         self._check_percent(groups, source)
         models = [self._model(dict(zip(_OF_MODEL, key, strict=True)), scores, source) for key, scores in groups.items()]
-        models[-1] = replace(models[-1], left_out=tuple(left_out), notes=self._assumed(columns))
+        models[-1] = replace(models[-1], left_out=tuple(left_out), notes=(*self._assumed(columns), *_noted(marked)))
         return models
 
     def _assumed(self, columns: list[Column]) -> tuple[str, ...]:
@@ -155,16 +153,22 @@ class Tables:
 
     def _score(self, task: str, metric: str, value: float | None, stderr: float | None, place: dict[str, Any]) -> Score:
         name, comma, of_filter = metric.partition(",")
-        scale = 0.01 if self.percent and is_share(name) else 1.0
-        known = math.nan if value is None else value
-        error = math.nan if stderr is None else stderr
+        if isinstance(value, Percents) and not is_share(name):
+            raise InputError(f"{task}: {value:g}% is written for {name}, which is no share", "leave out the % sign")
         return Score(
             task,
             name,
-            known if scale == 1.0 else known / 100,
-            error if scale == 1.0 else error / 100,
+            self._in_unit(value, name),
+            self._in_unit(stderr, name),
             **{**place, "filter": of_filter if comma else place["filter"]},
         )
+
+    def _in_unit(self, value: float | None, metric: str) -> float:
+        """Return a cell in the metric's own unit, NaN for an empty one."""
+        if value is None:
+            return math.nan
+        percents = isinstance(value, Percents) or (self.percent and is_share(metric))
+        return value / 100 if percents else value
 
     def _check_percent(self, groups: Mapping[Any, list[Score]], source: Path) -> None:
         shares = [
@@ -219,7 +223,8 @@ def read_rows(path: Path) -> tuple[list[str], list[dict[str, Any]]]:
     if rows is not None:
         headers = list(dict.fromkeys(header for row in rows for header in row))
         return headers, [{header: row.get(header) for header in headers} for row in rows]
-    return _csv_rows(text, "\t" if ending == ".tsv" else ",", path)
+    headers, lines = read_csv_rows(text, path, ending)
+    return headers, [dict(zip(headers, line, strict=True)) for line in lines]
 
 
 def _content(path: Path, zipped: bool) -> bytes:
@@ -242,31 +247,13 @@ def _json_rows(text: str, ending: str) -> list[dict[str, Any]]:
     return found
 
 
-def _csv_rows(text: str, separator: str, path: Path) -> tuple[list[str], list[dict[str, Any]]]:
-    lines = list(csv.reader(io.StringIO(text), delimiter=separator))
-    lines = [line for line in lines if any(cell.strip() for cell in line)]
-    if not lines:
-        raise InputError(f"{path} is empty", "write a header and at least one row")
-    headers = [header.strip() for header in lines[0]]
-    if len(set(headers)) < len(headers):
-        twice = next(header for header in headers if headers.count(header) > 1)
-        raise InputError(f"{path} has two columns named '{twice}'", "rename one")
-    for number, line in enumerate(lines[1:], 1):
-        if len(line) != len(headers):
-            raise InputError(
-                f"{path} cannot be read as a table (row {number} has {len(line)} cells, the header {len(headers)})",
-                "write it again as Parquet or CSV",
-            )
-    return headers, [dict(zip(headers, line, strict=True)) for line in lines[1:]]
-
-
 def _cell(value: Any, column: Column, number: int, source: Path) -> Any:
     """Read a cell as what its column holds; None where it is empty."""
     if value is None or (isinstance(value, float) and math.isnan(value)):
         return None
     if not isinstance(value, int | float) and str(value).strip().lower() in _MISSING:
         return None
-    if column.name in ("value", "stderr", "score"):
+    if column.name in _SCORED:
         return _number(value, column, number, source)
     if column.name in _COUNTS:
         return _count(value, column, number, source)
@@ -279,8 +266,48 @@ def _cell(value: Any, column: Column, number: int, source: Path) -> Any:
     return str(value).strip()
 
 
-def _number(value: Any, column: Column, number: int, source: Path) -> float:
+class Percents(float):
+    """A number that is written with a % sign, as 31 for `31%`."""
+
+
+def _is_marked(column: Column, rows: list[dict[str, Any]], source: Path) -> bool:
+    """Return whether the cells of a column say that they are percents, as `31%`.
+
+    Raises:
+        InputError: some say it and others do not, which may then be shares or percents.
+    """
+    cells = [str(row[column.header]).strip() for row in rows if row[column.header] is not None]
+    filled = [cell for cell in cells if cell.lower() not in _MISSING]
+    marked = [cell for cell in filled if cell.endswith("%")]
+    if marked and len(marked) < len(filled):
+        other = next(cell for cell in filled if not cell.endswith("%"))
+        raise InputError(
+            f"{source}: column {column.header} has {marked[0]} and {other}",
+            "write all its cells with a % sign, or none",
+        )
+    return bool(marked)
+
+
+def _noted(marked: list[str]) -> tuple[str, ...]:
+    """Report the columns whose cells were read as percents."""
+    return (f"cells with a % sign are read as percents, as 31% = 0.31: {', '.join(marked)}",) if marked else ()
+
+
+def _use(header: str, rows: list[dict[str, Any]]) -> str:
+    """Return how to say what a column is: one of numbers may be scores, one of text may name the runs."""
+    cells = [str(row[header]).strip().removesuffix("%") for row in rows if row[header] is not None]
     try:
+        _ = [float(cell) for cell in cells if cell.lower() not in _MISSING]
+    except ValueError:
+        return f"--map '{header}=run' takes it as the names of the runs"
+    return f"--map '{header}=task:NAME' takes it as scores"
+
+
+def _number(value: Any, column: Column, number: int, source: Path) -> float:
+    text = str(value).strip()
+    try:
+        if column.name in _SCORED and text.endswith("%"):
+            return Percents(text[:-1])
         return float(value)
     except (TypeError, ValueError):
         name = column.header if column.name == "score" else column.name

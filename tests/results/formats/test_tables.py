@@ -169,3 +169,51 @@ def test_a_damaged_table_is_one_line(tmp_path, name, content):
 def test_a_wrong_mapping_is_one_line(tmp_path, columns):
     with pytest.raises(InputError):
         Tables(columns).read(write(tmp_path / "t.csv", "task,metric,value\na,acc,0.5\n"))
+
+
+SPREADSHEET = """Name;Size (B);Train tokens (B);ARC-e;HellaSwag 10-shot
+ours-0.1b;0,1;2,0;26,0%;25,7%
+ours-0.2b;0,2;4;33,2%;31,1%
+"""
+
+
+def test_a_spreadsheet_with_semicolons_decimal_commas_and_percent_signs(tmp_path):
+    found = Tables().read(write(tmp_path / "scores.csv", SPREADSHEET))
+    assert [(model.name, model.facts.params, model.facts.tokens) for model in found] == [
+        ("ours-0.1b", 10**8, 2 * 10**9),
+        ("ours-0.2b", 2 * 10**8, 4 * 10**9),
+    ]
+    assert [score.value for model in found for score in model.scores] == pytest.approx([0.26, 0.257, 0.332, 0.311])
+    assert "cells with a % sign are read as percents, as 31% = 0.31: ARC-e, HellaSwag 10-shot" in found[-1].notes
+    # The flag says of all cells what the sign says of these.
+    again = Tables(percent=True).read(tmp_path / "scores.csv")
+    assert [model.scores for model in again] == [model.scores for model in found]
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("run;params;tokens;piqa\na;1,234;5B;0,5\n", "column params: 1,234 may be 1234 or 1.234"),
+        ("run,params,tokens,piqa\na,1B,5B,50%\nb,2B,5B,0.6\n", "column piqa has 50% and 0.6"),
+        ("run,params,tokens,task,metric,value\na,1B,5B,wikitext,word_perplexity,12%\n", "which is no share"),
+    ],
+)
+def test_what_may_mean_two_things_is_refused(tmp_path, text, told):
+    with pytest.raises(InputError, match=told):
+        Tables().read(write(tmp_path / "t.csv", text))
+
+
+def test_a_results_table_may_have_semicolons_and_percent_signs(tmp_path):
+    text = "run;params;tokens;task;metric;value\na;100000000;2000000000;piqa;acc;61,5%\n"
+    results = read_results(write(tmp_path / "evals.csv", text))
+    assert results.evals["value"].tolist() == [0.615]
+    assert any("read as percents" in note for note in results.notes)
+    with pytest.raises(InputError, match=r"column value has 61\.5% and 0\.7"):
+        read_results(write(tmp_path / "mixed.csv", text + "b;200000000;2000000000;piqa;acc;0,7\n"))
+
+
+def test_a_column_of_text_is_offered_as_the_names_of_runs(tmp_path):
+    (model,) = Tables().read(write(tmp_path / "t.csv", "who,params,tokens,piqa,mine\nbob,1B,2B,0.5,0.4\n"))
+    reasons = {entry.what: entry.reason for entry in model.left_out}
+    assert "--map 'who=run'" in reasons["column who of t.csv"]
+    assert "--map 'mine=task:NAME'" in reasons["column mine of t.csv"]
