@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import BaseModel, BeforeValidator, Field
+from pydantic import BaseModel, BeforeValidator, Field, WithJsonSchema
 
 from predictor.checkpoint_pattern import is_remote
-from predictor.config_file import read_yaml
+from predictor.config_file import Lines, read_yaml
 from predictor.distribution import install_command
 from predictor.errors import ConfigError, InputError
 from predictor.project_mistakes import check_references, closest, explain
@@ -56,7 +57,11 @@ _MOST_GPUS = 4096
 # The devices that lm-eval's `hf` knows by name; it takes any other word for the processor.
 _DEVICE = re.compile(r"auto|cpu|mps(:0)?|(cuda|npu|xpu|hpu)(:[0-9]{1,3})?")
 Device = Annotated[str, BeforeValidator(_device)]
-Count = Annotated[int, BeforeValidator(_count)]
+Count = Annotated[
+    int,
+    BeforeValidator(_count),
+    WithJsonSchema({"anyOf": [{"type": "number", "exclusiveMinimum": 0}, {"type": "string"}]}),
+]
 Role = Literal["ladder", "target"]
 Backend = Literal["tree", "hf", "vllm"]
 TokensFrom = Literal["step", "name", "trainer_state"]
@@ -324,8 +329,25 @@ def load_project(path: str | Path = DEFAULT_CONFIG) -> Project:
     values, lines = read_yaml(path)
     if "root" in values:
         raise ConfigError(f"{path}:{lines[('root',)]}: root is not a key of a project", closest("root", Project))
+    return _checked(values, path.parent, path, lines)
+
+
+def parse_project(values: Mapping[str, Any], root: Path) -> Project:
+    """Check the values of a checkpoints.yaml that is no file.
+
+    Args:
+        values: its keys.
+        root: the folder that its paths are relative to.
+
+    Raises:
+        ConfigError: as of `load_project`.
+    """
+    return _checked(values, root, root / DEFAULT_CONFIG, {})
+
+
+def _checked(values: Mapping[str, Any], root: Path, path: Path, lines: Lines) -> Project:
     try:
-        project = Project.model_validate({**values, "root": path.parent})
+        project = Project.model_validate({**values, "root": root})
     except pydantic.ValidationError as error:
         raise explain(error, path, lines, _SECTIONS, Project) from None
     check_references(project, path, lines)

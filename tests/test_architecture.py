@@ -26,7 +26,7 @@ ALLOWED = {
     "serve": {"project", "evaluation", "results", "statistics", "forecasting", "report"},
     "report": {"results", "laws", "fitting", "statistics", "forecasting", "difficulty"},
     "ladder": set(),
-    "api": {"project", "evaluation", "results", "statistics", "laws", "forecasting", "decisions"},
+    "api": {"checkpoints", "project", "evaluation", "results", "statistics", "laws", "forecasting", "decisions"},
 }
 SHARED = {
     "errors",

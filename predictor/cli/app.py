@@ -12,11 +12,16 @@ import click
 
 from predictor import __version__
 from predictor.cli.console import degrade_output
-from predictor.errors import PredictorError, one_line
+from predictor.errors import PredictorError, UnknownNameError, one_line
 
 # Name of the command -> module below predictor.cli that holds it, imported only when it is asked for.
 COMMANDS = {
     "demo": "demo",
+    "init": "init",
+    "config": "config",
+    "tasks": "tasks",
+    "doctor": "doctor",
+    "completion": "completion",
     "evaluate": "evaluate",
     "status": "status",
     "retry": "retry",
@@ -68,6 +73,17 @@ class LazyGroup(click.Group):
             return 0
         return code
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command, and what the project in this folder supplies to it."""
+        name, command, rest = super().resolve_command(ctx, args)
+        if name in COMMANDS and not ctx.resilient_parsing:
+            from predictor.cli.project_defaults import project_defaults
+
+            ctx.default_map = {name: project_defaults(name, rest)}
+        return name, command, rest
+
     def list_commands(self, ctx: click.Context) -> list[str]:
         """Name the commands in the order of use."""
         return list(COMMANDS)
@@ -75,7 +91,9 @@ class LazyGroup(click.Group):
     def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
         """Import and return one command."""
         if cmd_name not in COMMANDS:
-            return None
+            if ctx.resilient_parsing:
+                return None
+            raise UnknownNameError("command", cmd_name, COMMANDS)
         module = importlib.import_module(f"predictor.cli.{COMMANDS[cmd_name]}")
         command: click.Command = module.command
         return command

@@ -5,12 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.console import progress, say
-from predictor.cli.options import DURATION, json_option, write_json
+from predictor.cli.options import DURATION, QUANTITY, json_option, write_json
 from predictor.cli.posting import Post
 from predictor.errors import PredictorError
 from predictor.project import DEFAULT_CONFIG
@@ -23,6 +24,14 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.option("--config", default=DEFAULT_CONFIG, show_default=True, help="The ladder: runs, suite, store, executor.")
+@click.option(
+    "--checkpoints", type=click.Path(path_type=Path), metavar="DIR", help="Without --config: the runs found below DIR."
+)
+@click.option("--suite", metavar="NAME", help="With --checkpoints: what is scored on.  [default: core]")
+@click.option(
+    "--tokens-per-step", type=QUANTITY, metavar="N", help="With --checkpoints: tokens of one optimizer step, as 4M."
+)
+@click.option("--online", is_flag=True, help="Fetch data sets from the hub where they are not in its cache.")
 @click.option("--once", is_flag=True, help="Score what is missing now, then end. This is what it does without it, too.")
 @click.option(
     "--watch", "watching", is_flag=True, help="Stay, and score new checkpoints as they appear, until SIGTERM."
@@ -40,6 +49,10 @@ if TYPE_CHECKING:
 @json_option("Write what was done as JSON")
 def command(
     config: str,
+    checkpoints: Path | None,
+    suite: str | None,
+    tokens_per_step: float | None,
+    online: bool,
     once: bool,
     watching: bool,
     every: float | None,
@@ -64,11 +77,13 @@ def command(
     \b
     Examples:
       predictor evaluate --once
+      predictor evaluate --checkpoints /project/ladder --suite core --tokens-per-step 4M
       predictor evaluate --config cluster.yaml --run 160m --task arc_easy
       predictor evaluate --dry-run --json -
       predictor evaluate --watch --every 10m
       predictor evaluate --watch --cron '*/15 * * * *'
     """
+    from predictor.api.evaluation import project_of_folder
     from predictor.evaluation import evaluate
     from predictor.evaluation.plan import Choice
     from predictor.evaluation.presence import store_of
@@ -76,7 +91,15 @@ def command(
     from predictor.evaluation.watch import Stopped, stopping_on_sigterm, watch
     from predictor.project import load_project
 
-    project = load_project(config)
+    if checkpoints is None:
+        _refuse_with("--config", {"--suite": suite is not None, "--tokens-per-step": tokens_per_step is not None})
+        project = load_project(config)
+    else:
+        _refuse_with("--checkpoints", {"--config": config != DEFAULT_CONFIG})
+        project = project_of_folder(checkpoints, suite=suite or "core", tokens_per_step=tokens_per_step)
+        say(f"found {len(project.runs)} runs below {checkpoints}: {', '.join(project.runs)}")
+    if online:
+        project = project.model_copy(update={"offline": False})
     take_process(project.offline, project.scoring.allow_code_execution)
     post = Post(project, store_of(project, store).path, stays=watching)
     roles = ("ladder", "target") if include_target else ("ladder",)

@@ -197,7 +197,6 @@ FILES = {
     ),
     "nul_csv": ("t.csv", lambda frame: as_csv(frame).replace(b"value", b"va\0ue"), "t.csv"),
     "nuls": ("t.csv", lambda frame: b"\0" * 4096, "t.csv"),
-    "tabs_in_csv": ("t.csv", lambda frame: as_csv(frame, sep="\t"), "lacks the columns"),
     "parquet_as_csv": ("t.csv", as_parquet, "t.csv"),
     "csv_as_parquet": ("t.parquet", as_csv, "cannot be read"),
     "empty_parquet": ("t.parquet", lambda frame: b"", "t.parquet"),

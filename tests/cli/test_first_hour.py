@@ -1,0 +1,87 @@
+"""The first commands of a new user, and what a project supplies to the others."""
+
+import json
+
+import pytest
+
+from tests.conftest import ROOT
+
+LADDER = ROOT / "benchmarks" / "ladder"
+
+
+@pytest.fixture
+def project(predictor, tmp_path):
+    """A project that `init` wrote, with a target."""
+    predictor("init", LADDER, "--suite", "tiny", "--online")
+    path = tmp_path / "checkpoints.yaml"
+    text = path.read_text().replace(
+        "# target: {family: base, params: 7B, tokens: 300B}", "target: {family: drawn, params: 7B, tokens: 280B}"
+    )
+    path.write_text(text.replace("  base:\n", "  drawn: {}\n  base:\n"))
+    return path
+
+
+def test_init_writes_a_project_that_loads_and_says_what_it_could_not_know(predictor, tmp_path):
+    done = predictor("init", LADDER, "--suite", "tiny")
+    assert "not known: the target" in done.stdout
+    assert "133k" in done.stdout
+    assert predictor("config", "check").stdout == "checkpoints.yaml: 7 runs, suite tiny of 12 tasks\n"
+    first = (tmp_path / "checkpoints.yaml").read_text().splitlines()[0]
+    schema = first.removeprefix("# yaml-language-server: $schema=")
+    assert json.loads((tmp_path / schema).read_text()) == json.loads(predictor("config", "schema").stdout)
+
+
+def test_init_replaces_nothing_unasked(predictor, refused, tmp_path):
+    (tmp_path / "checkpoints.yaml").write_text("mine")
+    assert "exists; give --force" in refused("init", LADDER)
+    assert (tmp_path / "checkpoints.yaml").read_text() == "mine"
+
+
+def test_a_project_supplies_results_target_and_family(predictor, project, draw_ladder, tmp_path):
+    draw_ladder().to_csv(tmp_path / "t.csv", index=False)
+    predictor("import", "table", "t.csv", "--store", "store", "--family", "drawn", "--metric", "acc")
+    done = predictor("forecast", "--json", "-", "--no-atlas")
+    assert "from checkpoints.yaml: --results" in done.stderr
+    answer = json.loads(done.stdout)
+    assert answer["target"] == {"params": 7e9, "tokens": 280e9, "family": "drawn"}
+    # What is given counts, and other results take nothing from this project.
+    done = predictor(
+        "forecast", "--results", "t.csv", "--params", "6B", "--tokens", "240B", "--json", "-", "--no-atlas"
+    )
+    assert "checkpoints.yaml" not in done.stderr
+    assert json.loads(done.stdout)["target"]["params"] == 6e9
+
+
+def test_results_elsewhere_need_their_own_target(refused, project, draw_ladder, tmp_path):
+    draw_ladder().to_csv(tmp_path / "t.csv", index=False)
+    assert "Missing option '--params'" in refused("forecast", "--results", "t.csv")
+
+
+def test_an_unknown_command_gets_a_suggestion(refused):
+    assert "unknown command 'forcast'; did you mean forecast" in refused("forcast")
+
+
+def test_tasks_are_listed_searched_and_checked(predictor, refused, tmp_path):
+    listed = predictor("tasks", "list", "--suite", "core").stdout
+    assert listed.count("\n") == 11
+    assert (
+        predictor("tasks", "search", "ARC_EASY").stdout.splitlines()[-1].endswith("arc_easy_mt_sv")
+        or "arc_easy" in listed
+    )
+    assert predictor("tasks", "validate", "core").stdout == "core: 10 of 10 tasks are in lm-eval\n"
+    (tmp_path / "ours.yaml").write_text("tasks:\n  - {task: arc_easi, metric: acc, chance: 0.25}\n")
+    done = predictor("tasks", "validate", "ours.yaml", expect=1)
+    assert "unknown task 'arc_easi' in lm-eval; did you mean" in done.stdout
+
+
+def test_doctor_names_what_is_here(predictor):
+    found = json.loads(predictor("doctor", "--json", "-").stdout)
+    states = {check["name"]: check["state"] for check in found["checks"]}
+    assert found["well"]
+    assert {states[name] for name in ("predictor", "torch", "lm-eval", "disk")} == {"ok"}
+    assert states["project"] == "note"
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_asks_the_command(predictor, shell):
+    assert "_PREDICTOR_COMPLETE" in predictor("completion", shell).stdout
