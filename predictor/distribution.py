@@ -26,6 +26,8 @@ Extra = Literal[
 ]
 
 
-def install_command(extra: Extra) -> str:
+def install_command(extra: Extra | None = None) -> str:
     """Return the command that installs the package with an extra, as `pip install 'downstream-predictor[serve]'`."""
+    if extra is None:
+        return f"pip install {DISTRIBUTION}"
     return f"pip install '{DISTRIBUTION}[{extra}]'"

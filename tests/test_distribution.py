@@ -18,7 +18,17 @@ OTHERS = {"chinchilla", "pip", "uv", "build"}
 INSTALLS = re.compile(
     r"(?:pip|pipx|uv tool|uv) (?:install|add|run --with)((?:[ \t]+[^\s`;&|]+)+)|uvx((?:[ \t]+[^\s`;&|]+)+)"
 )
-WITH_VALUE = {"-c", "--constraint", "-r", "--requirement", "--index-url", "--extra-index-url", "--python", "--target"}
+WITH_VALUE = {
+    "-c",
+    "--constraint",
+    "-r",
+    "--requirement",
+    "--index-url",
+    "--extra-index-url",
+    "--python",
+    "--target",
+    "--resolution",
+}
 
 
 def tracked_text():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import platform
+import re
 import shutil
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -12,28 +13,14 @@ from pathlib import Path
 from typing import Any, get_args
 
 from predictor import __version__
-from predictor.distribution import Extra, install_command
+from predictor.distribution import DISTRIBUTION, Extra, install_command
 from predictor.errors import PredictorError
 from predictor.project import Project, load_project
 from predictor.redaction import redact
 
 OK, NOTE, MISSING = "ok", "note", "missing"
 _PACKAGES = ("torch", "transformers", "lm-eval", "numpy", "pandas", "scipy")
-# The package behind each extra.
-_EXTRAS: dict[Extra, str] = {
-    "serve": "uvicorn",
-    "paper": "fpdf2",
-    "ray": "ray",
-    "slurm": "submitit",
-    "postgres": "psycopg",
-    "objectstore": "s3fs",
-    "wandb": "wandb",
-    "mlflow": "mlflow-skinny",
-    "tensorboard": "tensorboard",
-    "inspect": "inspect-ai",
-    "vllm": "vllm",
-}
-assert set(_EXTRAS) == set(get_args(Extra))
+_REQUIREMENT = re.compile(r"""^([\w.-]+).*\bextra == ["']([\w-]+)["']""")
 _FREE = 5 << 30
 """Bytes of a disk below which scoring may run out of it."""
 
@@ -101,15 +88,26 @@ def _version(package: str) -> str | None:
 
 def _package(name: str) -> Check:
     version = _version(name)
-    return Check(name, OK, version) if version else Check(name, MISSING, "not installed", f"pip install {name}")
+    return Check(name, OK, version) if version else Check(name, MISSING, "not installed", install_command())
 
 
 def _extras() -> Iterator[Check]:
-    absent = [extra for extra, package in _EXTRAS.items() if _version(package) is None]
-    here = ", ".join(extra for extra in _EXTRAS if extra not in absent) or "none"
-    yield Check("extras", OK, here)
+    packages: dict[str, list[str]] = {}
+    for requirement in _requirements():
+        if (match := _REQUIREMENT.match(requirement)) is not None:
+            packages.setdefault(match[2], []).append(match[1])
+    extras: list[Extra] = [extra for extra in get_args(Extra) if extra in packages]
+    absent = [extra for extra in extras if any(_version(name) is None for name in packages[extra])]
+    yield Check("extras", OK, ", ".join(extra for extra in extras if extra not in absent) or "none")
     if absent:
         yield Check("extras", NOTE, f"not installed: {', '.join(absent)}", f"as {install_command(absent[0])}")
+
+
+def _requirements() -> list[str]:
+    try:
+        return importlib.metadata.requires(DISTRIBUTION) or []
+    except importlib.metadata.PackageNotFoundError:
+        return []
 
 
 def _device() -> Check:

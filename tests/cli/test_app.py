@@ -48,7 +48,7 @@ def test_the_commands_of_the_contract_that_exist_are_listed(predictor):
 
 
 def test_an_unknown_command_is_one_line(refused):
-    assert "No such command 'forcast'" in refused("forcast")
+    assert "unknown command 'forcast'; did you mean forecast" in refused("forcast")
 
 
 def test_no_arguments_show_the_help(predictor):
