@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -234,9 +234,26 @@ def _tell(outcome: Outcome) -> None:
         say(f"given up: {key.run} step {key.step}, {key.task}: {reason} (try it again with 'predictor retry')")
     for key in outcome.unscored:
         say(f"without a score: {key.run} step {key.step}, {key.task}; see 'predictor status'")
-    for reason in dict.fromkeys(reason for _, reason in outcome.failed):
-        count = sum(reason == other for _, other in outcome.failed)
-        say(f"failed: {count} pair{'s' if count > 1 else ''}: {reason}")
+    for line in failure_lines(outcome.failed):
+        say(line)
+
+
+def failure_lines(failed: Sequence[tuple[PairKey, str]]) -> list[str]:
+    """Write one line for each kind of failure; tasks whose data are all missing are one kind, shown by the first."""
+    kinds: dict[str, list[tuple[PairKey, str]]] = {}
+    for key, reason in failed:
+        kinds.setdefault(_UNLOADED.sub("", reason), []).append((key, reason))
+    lines = []
+    for alike in kinds.values():
+        tasks = list(dict.fromkeys(key.task for key, _ in alike))
+        several = len({reason for _, reason in alike}) > 1
+        of = f" of {len(tasks)} tasks ({', '.join(tasks[:3])}{', …' if len(tasks) > 3 else ''})" if several else ""
+        lines.append(f"failed: {len(alike)} pair{'s' if len(alike) > 1 else ''}{of}: {alike[0][1]}")
+    return lines
+
+
+# What a failure says of its own task; what follows is the same for all tasks whose data are not here.
+_UNLOADED = re.compile(r"^task \S+ cannot be loaded \(.*\)(?=;)")
 
 
 def _left_out(outcome: Outcome) -> list[str]:

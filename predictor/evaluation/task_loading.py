@@ -96,7 +96,7 @@ class TaskLoader:
             # Whatever a task's own code or a data set raises is this task's failure, not the run's.
             raise EvaluationError(
                 f"task {entry.task} cannot be loaded ({first_line(error)})",
-                "fetch its data by 'predictor prefetch' or `offline: false` (--online), or give them as `data:` in the suite",
+                "fetch its data with 'predictor prefetch' or `offline: false` (--online), or name them in the suite",
             ) from None
         tasks = loaded["tasks"]
         for task in tasks.values():

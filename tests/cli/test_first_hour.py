@@ -6,6 +6,8 @@ import pytest
 from click.testing import CliRunner
 
 from predictor.cli.app import app
+from predictor.cli.evaluate import failure_lines
+from predictor.results.ledger import PairKey
 from tests.conftest import ROOT
 
 LADDER = ROOT / "benchmarks" / "ladder"
@@ -81,3 +83,16 @@ def test_doctor_names_what_is_here(predictor):
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_completion_asks_the_command(predictor, shell):
     assert "_PREDICTOR_COMPLETE" in predictor("completion", shell).stdout
+
+
+def test_data_that_are_not_here_are_one_line_with_the_remedy():
+    keys = [PairKey(f"{task}-{step}", "1b", step, task) for task in ("arc_easy", "boolq") for step in (1, 2)]
+    remedy = "fetch its data with 'predictor prefetch'"
+    unloaded = [(key, f"task {key.task} cannot be loaded (no {key.task} on the Hub); {remedy}") for key in keys]
+    other = (keys[0], "out of memory; take fewer sequences")
+    (first, second) = failure_lines([*unloaded, other])
+    assert first == (
+        "failed: 4 pairs of 2 tasks (arc_easy, boolq): task arc_easy cannot be loaded (no arc_easy on the Hub); "
+        + remedy
+    )
+    assert second == "failed: 1 pair: out of memory; take fewer sequences"
