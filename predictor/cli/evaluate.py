@@ -92,7 +92,9 @@ def command(
     from predictor.project import load_project
 
     if checkpoints is None:
-        _refuse_with("--config", {"--suite": suite is not None, "--tokens-per-step": tokens_per_step is not None})
+        for option, value in (("--suite", suite), ("--tokens-per-step", tokens_per_step)):
+            if value is not None:
+                raise click.UsageError(f"{option} needs --checkpoints; a project states it in its file")
         project = load_project(config)
     else:
         _refuse_with("--checkpoints", {"--config": config != DEFAULT_CONFIG})

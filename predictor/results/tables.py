@@ -71,8 +71,8 @@ def without_percent_signs(table: pd.DataFrame, source: str) -> tuple[pd.DataFram
     for name in ("value", "stderr"):
         if name not in table.columns or pd.api.types.is_numeric_dtype(table[name]):
             continue
-        cells = table[name].dropna().astype(str).str.strip()
-        marked = cells.str.endswith("%")
+        cells = table[name].dropna().map(lambda cell: cell.strip() if isinstance(cell, str) else cell)
+        marked = cells.map(lambda cell: isinstance(cell, str) and cell.endswith("%")).astype(bool)
         if not marked.any():
             continue
         if not marked.all():
