@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ def _factor(evidence: Evidence | None) -> str:
     if evidence is None:
         return "-"
     low, high = evidence.interval
-    return f"{evidence.multiplier:.3g} ({low:.3g} to {high:.3g})"
+    return f"{_write(evidence.multiplier)} ({_write(low)} to {_write(high)})"
+
+
+def _write(multiplier: float) -> str:
+    return f"{multiplier:.3g}" if math.isfinite(multiplier) else "over 1e+06"
 
 
 def _tokens(losses: tuple[LossMultiplier, ...]) -> str:
@@ -47,7 +52,7 @@ def _tokens(losses: tuple[LossMultiplier, ...]) -> str:
     if not known:
         return "-"
     middle, low, high = known[0]
-    return f"{middle:.3g} ({low:.3g} to {high:.3g})"
+    return f"{_write(middle)} ({_write(low)} to {_write(high)})"
 
 
 def _crossings(losses: tuple[LossMultiplier, ...]) -> str:

@@ -41,7 +41,8 @@ class Evidence:
 
     Attributes:
         name: the loss or benchmark.
-        multiplier: how many times its compute the other recipe needs to match the first.
+        multiplier: how many times its compute the other recipe needs to match the first; inf, and null in JSON, where a
+            million times are not enough.
         interval: of the multiplier, 80%.
     """
 
@@ -51,7 +52,8 @@ class Evidence:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""
-        return {"name": self.name, "multiplier": self.multiplier, "interval_80": list(self.interval)}
+        ends = [_finite(end) for end in self.interval]
+        return {"name": self.name, "multiplier": _finite(self.multiplier), "interval_80": ends}
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,8 @@ class LossMultiplier(Evidence):
         return {
             **super().to_json(),
             "shape": self.shape,
-            "along": [{"flops": flops, "multiplier": value} for flops, value in self.along],
-            "data_efficiency": self.data_efficiency and list(self.data_efficiency),
+            "along": [{"flops": flops, "multiplier": _finite(value)} for flops, value in self.along],
+            "data_efficiency": self.data_efficiency and [_finite(value) for value in self.data_efficiency],
             "crossings": [crossing.to_json() for crossing in self.crossings],
         }
 
@@ -247,6 +249,11 @@ def _data_multiplier(law: Law, values: Mapping[str, float], *, params: float, to
 
     wanted = loss(tokens, 0.0)
     return _solve(lambda many: loss(tokens * many, 1.0) - wanted)
+
+
+def _finite(multiplier: float) -> float | None:
+    """Return a multiplier as JSON has it, which knows no infinity."""
+    return multiplier if np.isfinite(multiplier) else None
 
 
 def _solve(gap: Callable[[float], float]) -> float:

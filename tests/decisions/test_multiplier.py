@@ -1,11 +1,13 @@
 """Planted pairs of ladders, one worth a known multiple of the other's compute."""
 
+import json
+
 import numpy as np
 import pytest
 
 from predictor.decisions.crossings import all_roots
 from predictor.decisions.joint_losses import joint_law
-from predictor.decisions.multiplier import pair_multiplier
+from predictor.decisions.multiplier import Evidence, pair_multiplier
 from predictor.forecasting.panel import build_panel
 from predictor.laws import get_law
 from predictor.results import read_results
@@ -70,3 +72,8 @@ def test_a_joint_law_of_one_multiplier_is_one_law_at_scaled_compute():
     values = {"E": 1.7, "A": 900.0, "alpha": 0.16, "u": np.log(2.0)}
     a, b = (float(law.evaluate(values, {"flops": c, "family": f})) for c, f in ((1e21, 0.0), (2e21, 1.0)))
     assert a == pytest.approx(b, rel=1e-12)
+
+
+def test_what_no_multiple_reaches_is_null_in_json():
+    evidence = Evidence("piqa", 40.0, (3.0, np.inf)).to_json()
+    assert json.loads(json.dumps(evidence, allow_nan=False))["interval_80"] == [3.0, None]
