@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +30,7 @@ from predictor.errors import PredictorError
 @suite_option
 @require_option
 @register_options
+@click.option("--why", is_flag=True, help="Print the reason of each grade on a narrow terminal, too.")
 @json_option("Write the forecasts as JSON")
 def command(
     results: Path,
@@ -46,6 +48,7 @@ def command(
     by: str | None,
     run: str | None,
     store: str | None,
+    why: bool,
     json_path: str | None,
     **recipe_and_axis: Any,
 ) -> None:
@@ -70,6 +73,7 @@ def command(
     from predictor.cli.console import progress
     from predictor.cli.registered_tables import print_answer
 
+    show = partial(print_answer, why=why)
     registering = Registering(results, register, note, by, run, store)
     answer = forecast(
         results,
@@ -89,6 +93,6 @@ def command(
         judged = registering.carry_out(answer)
     except PredictorError:
         # Minutes of work are not lost because it cannot be registered.
-        deliver(Answer(answer), json_path, print_answer)
+        deliver(Answer(answer), json_path, show)
         raise
-    deliver(judged, json_path, print_answer)
+    deliver(judged, json_path, show)

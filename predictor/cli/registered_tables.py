@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 _SHOWN_HASH = 12
 
 
-def print_answer(answer: Answer) -> None:
+def print_answer(answer: Answer, why: bool = False) -> None:
     """Print a forecast, what moved since it was registered last, and under which hash it is registered now."""
     from predictor.cli.tables import print_forecast
 
-    print_forecast(answer.forecast)
+    print_forecast(answer.forecast, why)
     if answer.earlier is not None and answer.changes is not None:
         print_changes(answer.earlier, answer.changes)
     if answer.check is not None:

@@ -15,6 +15,8 @@ from predictor.quantity import format_probability, format_quantity
 
 # Tables that go into a file or a pipe are not folded to the width of a terminal nobody looks at.
 _WIDTH_OF_FILES = 200
+# From this width on, a forecast's reasons stand in a column beside its numbers.
+_WIDE = 120
 
 
 class _Console(Console):
@@ -49,18 +51,43 @@ def describe_target(forecast: Forecast) -> str:
     return f"{target.family}: {size}, {ratio:.3g}x the compute of the largest run"
 
 
-def print_forecast(forecast: Forecast) -> None:
-    """Print the table of a forecast; notes go to standard error."""
-    table = Table(title=describe_target(forecast), title_justify="left", box=None, pad_edge=False, header_style="bold")
-    table.add_column("task")
-    table.add_column("shots", justify="right")
-    table.add_column("metric")
+def print_forecast(forecast: Forecast, why: bool = False) -> None:
+    """Print the table of a forecast; notes go to standard error.
+
+    Args:
+        forecast: of the target.
+        why: on a terminal too narrow for the column of reasons, print them below the table.
+    """
+    shown = console()
+    wide = shown.width >= _WIDE
+    shown.print(_forecast_table(forecast, wide))
+    if why and not wide:
+        for answer in forecast.forecasts:
+            click.echo(f"{answer.series.label}, grade {answer.grade}: {answer.why}")
+    print_requirements(forecast)
+    print_notes(forecast)
+
+
+def _forecast_table(forecast: Forecast, wide: bool) -> Table:
+    """Build the table; a narrow one has no column of reasons, and folds long names rather than cutting them."""
+    table = Table(
+        title=describe_target(forecast),
+        title_justify="left",
+        box=None,
+        pad_edge=False,
+        padding=(0, 1) if wide else (0, 1, 0, 0),
+        header_style="bold",
+    )
+    table.add_column("task", overflow="fold")
+    table.add_column("shots", justify="right", no_wrap=True)
+    table.add_column("metric", overflow="fold")
     for name in ("largest run", "forecast", "80 %", "95 %"):
         table.add_column(name, justify="right", no_wrap=True)
-    table.add_column("grade", justify="center")
-    table.add_column("why", overflow="fold")
+    table.add_column("grade", justify="center", no_wrap=True)
+    if wide:
+        table.add_column("why", overflow="fold")
     for one in forecast.forecasts:
-        table.add_row(
+        cells = (
             one.task,
             "-" if one.num_fewshot is None else str(one.num_fewshot),
             one.metric,
@@ -69,12 +96,11 @@ def print_forecast(forecast: Forecast) -> None:
             one.grade,
             one.why,
         )
+        table.add_row(*cells[: len(table.columns)])
     if forecast.mean is not None:
         table.add_section()
-        table.add_row(*_mean_row(forecast.mean))
-    console().print(table)
-    print_requirements(forecast)
-    print_notes(forecast)
+        table.add_row(*_mean_row(forecast.mean)[: len(table.columns)])
+    return table
 
 
 def _mean_row(mean: MeanForecast) -> tuple[str, ...]:
