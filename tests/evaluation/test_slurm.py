@@ -2,7 +2,10 @@
 
 import collections
 import contextlib
+import os
+import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 
@@ -92,13 +95,18 @@ def test_jobs_that_slurm_holds_are_said_and_submitted_anew_and_a_pass_is_one_arr
 def test_a_job_packs_small_pieces_and_keeps_what_it_finished_when_it_is_taken_away(
     slurm, project_file, command, tmp_path
 ):
-    # All items, so that a pair takes long enough for the job to be caught in the middle.
-    config = project_file(executor={"kind": "slurm", "workers": 1}, scoring={"device": "cpu", "batch_size": 1})
-    tasks = ("tiny_facts", "tiny_sort", "tiny_past", "tiny_agreement")
+    executor = {"kind": "slurm", "workers": 1, "piece": "1h"}
+    config = project_file(executor=executor, scoring={"device": "cpu", "batch_size": 1})
     scores = tmp_path / "store" / "scores"
-    with evaluating(slurm, command, config, *tasks) as process:
+    with evaluating(slurm, command, config) as process:
         clusters.wait_for("a score", lambda: list(scores.glob("*/*/[!.]*.parquet")), pause=0.05)
-        # Two checkpoints with four tasks each, in one job.
+        # So that it is in the middle of its work until Slurm kills it.
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):
+                words = (folder / "cmdline").read_bytes()
+                if b"submitit.core._submit" in words and str(tmp_path).encode() in words and b"srun" not in words:
+                    os.kill(int(folder.name), signal.SIGSTOP)
+        # Two checkpoints with twelve tasks each, in one job.
         (number,) = jobs(slurm)
         # What a partition with preemption does to a job in the way of a more urgent one.
         subprocess.run(["scancel", number], env=slurm.environment, check=True)
@@ -111,9 +119,9 @@ def test_a_job_packs_small_pieces_and_keeps_what_it_finished_when_it_is_taken_aw
     count: dict[str, collections.Counter] = collections.defaultdict(collections.Counter)
     for event in events:
         count[event["event"]][event["identity"]] += 1
-    assert len(count["finished"]) == 8
+    assert len(count["finished"]) == 24
     assert set(count["finished"].values()) == {1}
-    assert 0 < len(kept) < 8
+    assert 0 < len(kept) < 24
     assert not [identity for identity in count["lost"] if identity[:16] in kept]
     assert {number for identity, number in count["started"].items() if identity[:16] in kept} == {1}
     assert count["failed"] == {}
