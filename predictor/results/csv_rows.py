@@ -37,8 +37,11 @@ def read_csv_rows(text: str, path: Path, ending: str = ".csv") -> tuple[list[str
         InputError: it is empty, has two columns of one name or a row of another length, or a comma may stand for a
             decimal point or for thousands.
     """
-    separator = separator_of(text, ending)
-    lines = list(csv.reader(io.StringIO(text), delimiter=separator))
+    try:
+        separator = separator_of(text, ending)
+        lines = list(csv.reader(io.StringIO(text), delimiter=separator))
+    except csv.Error as error:
+        raise InputError(f"{path} cannot be read as a table ({error})", "write it again as Parquet or CSV") from None
     lines = [line for line in lines if any(cell.strip() for cell in line)]
     if not lines:
         raise InputError(f"{path} is empty", "write a header and at least one row")

@@ -133,9 +133,10 @@ def read_results(path: str | PathLike[str] | pd.DataFrame, roles: Sequence[str] 
     files = _table_files(path)
     if files is None:
         return read_store(path, roles)
-    described = read_table(files[1]) if len(files) > 1 else None
+    # Tables are read before they are hashed: what is no table, such as a device, may have no end.
+    table, described = read_table(files[0]), read_table(files[1]) if len(files) > 1 else None
     inputs = {file.name: sha256_of(file) for file in [*files, *files_beside(path)]}
-    return _results_of_table(read_table(files[0]), files[0], described, inputs, path)
+    return _results_of_table(table, files[0], described, inputs, path)
 
 
 def _results_of_table(

@@ -37,9 +37,13 @@ def read_table(path: Path) -> pd.DataFrame:
         raise InputError(f"{path} is empty", "write a header and at least one row") from None
     except UnicodeDecodeError:
         raise InputError(f"{path} is not UTF-8", "save it as Parquet, or as CSV in UTF-8") from None
-    except (pa.ArrowException, pd.errors.ParserError, OSError, ValueError) as error:
+    except (pa.ArrowException, pd.errors.ParserError, csv.Error, OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read as a table ({error})", "write it again as Parquet or CSV") from None
     raise InputError(f"{path} is neither Parquet nor CSV", "give a file that ends in .parquet or .csv")
+
+
+_LONGEST_HEADER = 1_000_000
+"""Characters of the first line that are looked at for what separates the cells."""
 
 
 def _csv_source(path: Path) -> Path | io.StringIO:
@@ -47,7 +51,7 @@ def _csv_source(path: Path) -> Path | io.StringIO:
     if path.suffix == ".tsv":
         return path
     with path.open(encoding="utf-8-sig") as file:
-        head = file.readline()
+        head = file.readline(_LONGEST_HEADER)
     if separator_of(head) == ",":
         return path
     headers, rows = read_csv_rows(path.read_text(encoding="utf-8-sig"), path)

@@ -78,3 +78,10 @@ def test_a_header_that_claims_any_length(refused_within, tmp_path):
 def test_values_of_megabytes_are_not_echoed(refused_within, tmp_path):
     (tmp_path / "c.yaml").write_text(PROJECT.replace("family: f}", f"family: {'f' * 3_000_000}}}"))
     assert len(refused_within("status", "--config", "c.yaml", gigabytes=1)) <= 300
+
+
+def test_a_cell_that_is_longer_than_any_text(refused_within, tmp_path):
+    (tmp_path / "long.csv").write_text("run;value;task\n" + "x" * 300_000 + ";2;3\n")
+    assert "field larger than field limit" in refused_within("forecast", "--results", "long.csv", *TARGET)
+    arguments = ("--run", "a", "--params", "1B", "--tokens", "1B", "--store", "store")
+    assert "field larger than field limit" in refused_within("import", "table", "long.csv", *arguments)

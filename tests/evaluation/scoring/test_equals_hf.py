@@ -99,7 +99,9 @@ def test_answers_follow_the_generation_settings_of_a_checkpoint(settings):
     asked = [(text(count, seed=count), {"until": [], "max_gen_toks": 8, "do_sample": False}) for count in (3, 9, 20)]
     plain = tree.generate_until(requests("generate_until", asked))
     # The end of text is what would come first, so that a shortest answer shows.
-    tree.model.generation_config.eos_token_id = hf.tok_encode(plain[0])[:1]
+    prompt = torch.tensor([hf.tok_encode(asked[0][0])])
+    first = tree.model.generate(prompt, max_new_tokens=1, do_sample=False)[0, -1]
+    tree.model.generation_config.eos_token_id = [int(first)]
     tree.model.generation_config.update(**settings)
     ours, theirs = (lm.generate_until(requests("generate_until", asked), disable_tqdm=True) for lm in (tree, hf))
     assert ours == theirs != plain
