@@ -100,16 +100,14 @@ def test_a_job_packs_small_pieces_and_keeps_what_it_finished_when_it_is_taken_aw
     scores = tmp_path / "store" / "scores"
     with evaluating(slurm, command, config) as process:
         clusters.wait_for("a score", lambda: list(scores.glob("*/*/[!.]*.parquet")), pause=0.05)
-        # So that it is in the middle of its work until Slurm kills it.
-        for folder in Path("/proc").glob("[0-9]*"):
-            with contextlib.suppress(OSError):
-                words = (folder / "cmdline").read_bytes()
-                if b"submitit.core._submit" in words and str(tmp_path).encode() in words and b"srun" not in words:
-                    os.kill(int(folder.name), signal.SIGSTOP)
+        # In the middle of its work until Slurm kills it.
+        stop_workers(tmp_path)
         # Two checkpoints with twelve tasks each, in one job.
         (number,) = jobs(slurm)
         # What a partition with preemption does to a job in the way of a more urgent one.
         subprocess.run(["scancel", number], env=slurm.environment, check=True)
+        # scancel wakes a stopped process, and submitit ignores its SIGTERM: only SIGKILL, two seconds later, ends it.
+        clusters.wait_for("the end of the worker", lambda: not stop_workers(tmp_path), pause=0.02)
         kept = {path.stem.rpartition("-")[2] for path in scores.glob("*/*/[!.]*.parquet")}
         said = process.stderr.read()
         assert process.wait(timeout=300) == 0, said
@@ -125,6 +123,18 @@ def test_a_job_packs_small_pieces_and_keeps_what_it_finished_when_it_is_taken_aw
     assert not [identity for identity in count["lost"] if identity[:16] in kept]
     assert {number for identity, number in count["started"].items() if identity[:16] in kept} == {1}
     assert count["failed"] == {}
+
+
+def stop_workers(folder):
+    """Stop the processes that work for jobs of this folder, and return their number."""
+    stopped = 0
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            words = (process / "cmdline").read_bytes()
+            if b"submitit.core._submit" in words and str(folder).encode() in words and b"srun" not in words:
+                os.kill(int(process.name), signal.SIGSTOP)
+                stopped += 1
+    return stopped
 
 
 def jobs(slurm):
