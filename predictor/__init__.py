@@ -19,31 +19,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from predictor import laws
-    from predictor.api import (
-        backtest,
-        compare,
-        diff,
-        evaluate,
-        fit_forecaster,
-        forecast,
-        load_project,
-        plan,
-        rank,
-        read_results,
-        record,
-        register,
-        registered,
-        resolve,
-        signal,
-        track,
-    )
+    from predictor.api.comparisons import diff, signal
+    from predictor.api.decisions import compare, plan, rank
+    from predictor.api.evaluation import evaluate
+    from predictor.api.forecasts import backtest, fit_forecaster, forecast, track
+    from predictor.api.records import record, register, registered, resolve
     from predictor.decisions import Comparison, ModelRanking, Plan
     from predictor.errors import PredictorError
     from predictor.evaluation import Outcome
     from predictor.forecasting import Forecast, Forecaster, TrackRecord
     from predictor.forecasting.trajectory import RunTrack
-    from predictor.project import Project
-    from predictor.results import Results
+    from predictor.project import Project, load_project
+    from predictor.results import Results, read_results
     from predictor.statistics import Differences, Signals
 
     __version__: str
@@ -96,8 +83,24 @@ _HOMES = {
     "RunTrack": "forecasting.trajectory",
     "Signals": "statistics",
     "TrackRecord": "forecasting",
+    "backtest": "api.forecasts",
+    "compare": "api.decisions",
+    "diff": "api.comparisons",
+    "evaluate": "api.evaluation",
+    "fit_forecaster": "api.forecasts",
+    "forecast": "api.forecasts",
+    "load_project": "project",
+    "plan": "api.decisions",
+    "rank": "api.decisions",
+    "read_results": "results",
+    "record": "api.records",
+    "register": "api.records",
+    "registered": "api.records",
+    "resolve": "api.records",
+    "signal": "api.comparisons",
+    "track": "api.forecasts",
 }
-"""Modules of the types; functions are in `predictor.api`."""
+"""Modules of the types and functions."""
 
 
 def __getattr__(name: str) -> Any:
@@ -115,7 +118,7 @@ def __dir__() -> list[str]:
 def _named(name: str) -> Any:
     if name == "laws":
         return importlib.import_module("predictor.laws")
-    return getattr(importlib.import_module(f"predictor.{_HOMES.get(name, 'api')}"), name)
+    return getattr(importlib.import_module(f"predictor.{_HOMES[name]}"), name)
 
 
 def _version() -> str:

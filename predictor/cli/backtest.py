@@ -45,7 +45,7 @@ def command(
       predictor backtest --results evals.csv --family base --hold-out 3
       predictor backtest --results evals.parquet --tasks arc_easy,piqa --json backtest.json
     """
-    from predictor.api import backtest
+    from predictor.api.forecasts import backtest
     from predictor.cli.console import progress
 
     answer = backtest(

@@ -46,7 +46,7 @@ def command(
       predictor compare --results store/ --params 7B --tokens 140B --families web,mix --tasks arc_easy,piqa
       predictor compare --results evals.csv --params 7B --tokens 140B --json -
     """
-    from predictor.api import compare
+    from predictor.api.decisions import compare
     from predictor.cli.console import progress
 
     answer = compare(

@@ -69,7 +69,7 @@ def command(
       predictor forecast --results tuned.csv --params 7B --tokens 1T --axis finetuning_examples=10k
       predictor forecast --results store/ --params 7B --tokens 2T --register base-7b --note "data mix 3"
     """
-    from predictor.api import forecast
+    from predictor.api.forecasts import forecast
     from predictor.cli.console import progress
     from predictor.cli.registered_tables import print_answer
 

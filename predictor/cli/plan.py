@@ -84,7 +84,7 @@ def command(
       predictor plan --budget 1e20 --params 7B --tokens 140B --results evals.csv --sizes 100M,400M,1B --ratios 20,80
       predictor plan --budget 1e20 --params 7B --tokens 140B
     """
-    from predictor.api import plan
+    from predictor.api.decisions import plan
     from predictor.cli.console import progress
 
     if results is None and (family is not None or tasks is not None):

@@ -40,7 +40,7 @@ def command(
       predictor rank --results store/ --tasks arc_easy,piqa,hellaswag
       predictor rank --results evals.parquet --reference hellaswag,mmlu --json rank.json
     """
-    from predictor.api import rank
+    from predictor.api.decisions import rank
 
     answer = rank(results, families=families, tasks=tasks, reference=reference, seed=seed)
     deliver(answer, json_path, print_ranking)
