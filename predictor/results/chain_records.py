@@ -8,8 +8,9 @@ import re
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
+
+from predictor.results.files import present_time
 
 HEAD = "head.json"
 _FIRST_LINE = re.compile(rb'\{"sha256": "([0-9a-f]{64})",')
@@ -78,7 +79,7 @@ def parse_head(content: bytes | None) -> tuple[tuple[int, str] | None, str | Non
 
 def write_record(number: int, previous: str, kind: str, body: Mapping[str, Any]) -> bytes:
     """Write a record as bytes: its hash on the first line, of everything that follows."""
-    moment = datetime.now(UTC).isoformat(timespec="milliseconds")
+    moment = present_time()
     # The nonce makes every record another one: so a writer knows its own.
     own = {"number": number, "previous": previous, "kind": kind, "time": moment, "nonce": uuid.uuid4().hex}
     text = json.dumps({**own, **body}, indent=1, ensure_ascii=False, allow_nan=False)

@@ -10,10 +10,16 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import BinaryIO
 
 from predictor.errors import InputError, StoreError
+
+
+def present_time() -> str:
+    """Return the present moment as everything that is kept states it: UTC, ISO 8601, to the millisecond."""
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def is_writable(folder: Path) -> bool:

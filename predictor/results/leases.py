@@ -9,6 +9,7 @@ import sqlalchemy as sql
 
 from predictor.redaction import redact
 from predictor.results.database import Database
+from predictor.results.files import present_time
 from predictor.results.ledger_schema import COORDINATORS, PAIRS
 from predictor.results.pair_states import (
     DONE,
@@ -20,7 +21,6 @@ from predictor.results.pair_states import (
     PairKey,
     place_of,
     record,
-    stamp,
 )
 
 _LONGEST = 86_400.0
@@ -58,7 +58,7 @@ class Leases:
         def write(connection: sql.Connection) -> set[str]:
             until = self._database.now(connection) + seconds
             lease = {"lease_owner": owner, "lease_job": job, "lease_until": until}
-            fresh = {**lease, **UNTRIED, "state": WAITING, "reason": "", "changed_at": stamp()}
+            fresh = {**lease, **UNTRIED, "state": WAITING, "reason": "", "changed_at": present_time()}
             statement = self._database.insert(PAIRS).on_conflict_do_update(
                 index_elements=["identity"],
                 set_=lease,

@@ -17,6 +17,7 @@ import sqlalchemy as sql
 from predictor.errors import StoreError
 from predictor.redaction import redact
 from predictor.results.database import Database
+from predictor.results.files import present_time
 from predictor.results.leases import Coordinator, Coordinators, Leases, is_leased
 from predictor.results.ledger_schema import DIGESTS, EVENTS, PAIRS, SENT
 from predictor.results.pair_states import (
@@ -31,7 +32,6 @@ from predictor.results.pair_states import (
     PairState,
     place_of,
     record,
-    stamp,
 )
 
 __all__ = ["DONE", "FAILED", "RUNNING", "WAITING", "Coordinator", "Ledger", "PairKey", "PairState"]
@@ -175,7 +175,7 @@ class Ledger:
             the number of pairs that were failed.
         """
         wanted = list(identities)
-        fresh = {"state": WAITING, "changed_at": stamp(), **UNTRIED, **NO_LEASE}
+        fresh = {"state": WAITING, "changed_at": present_time(), **UNTRIED, **NO_LEASE}
 
         def write(connection: sql.Connection) -> int:
             count = 0
@@ -183,7 +183,7 @@ class Ledger:
                 chosen = (PAIRS.c.identity == identity) & (PAIRS.c.state == FAILED)
                 row = connection.execute(sql.update(PAIRS).where(chosen).values(**fresh).returning(PAIRS)).first()
                 if row is not None:
-                    event = {"at": stamp(), "event": "retried", **place_of(PairKey.of(row))}
+                    event = {"at": present_time(), "event": "retried", **place_of(PairKey.of(row))}
                     connection.execute(EVENTS.insert().values(**event))
                     count += 1
             return count

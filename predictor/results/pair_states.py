@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sql
 
 from predictor.results.database import Database
+from predictor.results.files import present_time
 from predictor.results.ledger_schema import EVENTS, PAIRS
 
 WAITING, RUNNING, DONE, FAILED = "waiting", "running", "done", "failed"
@@ -90,11 +90,6 @@ def place_of(pair: PairKey) -> dict[str, Any]:
     return {"identity": pair.identity, "run": pair.run, "step": pair.step, "task": pair.task}
 
 
-def stamp() -> str:
-    """Give the present moment as the ledger writes it down: UTC, to the millisecond."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
-
-
 def record(
     database: Database, connection: sql.Connection, pair: PairKey, change: Change, owner: str | None = None
 ) -> None:
@@ -111,7 +106,7 @@ def record(
     values: dict[str, Any] = {
         "state": change.state,
         "reason": change.reason,
-        "changed_at": stamp(),
+        "changed_at": present_time(),
         "log": change.log,
         **({} if change.keep_lease else NO_LEASE),
         **({} if change.seconds is None else {"seconds": change.seconds}),
@@ -131,7 +126,7 @@ def record(
     changed = statement.on_conflict_do_update(index_elements=["identity"], set_=values, where=wanted)
     # Asked for by RETURNING: how many rows an INSERT changed is not told alike by all databases.
     if connection.execute(changed.returning(PAIRS.c.identity)).first() is not None:
-        event = {"at": stamp(), "event": change.event, "detail": change.detail or change.reason}
+        event = {"at": present_time(), "event": change.event, "detail": change.detail or change.reason}
         connection.execute(EVENTS.insert().values(**event, **place))
 
 

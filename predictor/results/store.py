@@ -21,7 +21,6 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -31,7 +30,7 @@ from predictor.errors import StoreError
 from predictor.places import is_local
 from predictor.redaction import redact
 from predictor.results.done_pairs import DonePairs
-from predictor.results.files import locked
+from predictor.results.files import locked, present_time
 from predictor.results.layout import COMPACT, file_name, move_aside_if_damaged, pair_path
 from predictor.results.sample_files import SampleFiles
 from predictor.results.store_schema import ForeignFileError, conform
@@ -129,7 +128,7 @@ class Store:
             StoreError: the store cannot be written to.
         """
         row = scores.iloc[0]
-        stamp = {"scored_at": datetime.now(UTC).isoformat(timespec="milliseconds")}
+        stamp = {"scored_at": present_time()}
         place = (str(row["run"]), int(row["step"]), str(row["task"]), str(row["identity"]))
         if items is not None:
             _write_frame(items.assign(**stamp), self.pair_path("items", *place), identity)

@@ -11,10 +11,11 @@ import pandas as pd
 
 from predictor.errors import InputError
 from predictor.quantity import format_quantity
+from predictor.results.files import present_time
 from predictor.results.formats.found import LeftOut
 from predictor.results.importing.merge import PlannedCheckpoint
 from predictor.results.importing.rows import SERIES
-from predictor.results.importing.storage import now, read_imported
+from predictor.results.importing.storage import read_imported
 from predictor.results.schema import validate
 from predictor.results.standing import sort_by_standing
 from predictor.results.store import Store
@@ -82,7 +83,7 @@ def compare(checkpoints: Sequence[PlannedCheckpoint], store: Store, same_model: 
     held = held[held["run"].isin(planned["run"].unique())]
     if not same_model:
         _refuse_other_models(planned, held, store)
-    planned["scored_at"] = planned["scored_at"].where(planned["dated"], now())
+    planned["scored_at"] = planned["scored_at"].where(planned["dated"], present_time())
     before = sort_by_standing(held).drop_duplicates(KEYS, keep="last")
     both = pd.concat([part for part in (before, planned) if len(part)], ignore_index=True)
     both["held"] = both["number"].isna() if len(before) else False

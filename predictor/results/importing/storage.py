@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import pandas as pd
 import pyarrow as pa
 
 from predictor.results.current import content_sha256
+from predictor.results.files import present_time
 from predictor.results.layout import file_name
 from predictor.results.schema import COLUMNS, validate
 from predictor.results.store import Store
@@ -110,13 +110,8 @@ def typed(scores: pd.DataFrame) -> pd.DataFrame:
         column = frame[name].astype(object) if name in frame.columns else pd.Series(missing, index=frame.index)
         frame[name] = column.where(column.notna(), missing).astype(kind)
     if "scored_at" not in frame.columns:
-        frame["scored_at"] = now()
+        frame["scored_at"] = present_time()
     return frame
-
-
-def now() -> str:
-    """Return the present time, as it stands in rows of which the source does not say when they were scored."""
-    return datetime.now(UTC).isoformat(timespec="milliseconds")
 
 
 def _digest(frame: pd.DataFrame) -> str:
