@@ -21,7 +21,7 @@ from predictor.errors import InputError, UnknownNameError
 from predictor.results.readers import Results
 from predictor.results.tables import read_table
 from predictor.statistics.intervals import clustered_mean, quantile, satterthwaite
-from predictor.statistics.json_values import json_values
+from predictor.statistics.plain import to_plain
 from predictor.statistics.variants import answers_of
 
 Array = NDArray[np.float64]
@@ -102,7 +102,7 @@ class Covariate:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""
-        values: dict[str, Any] = json_values(asdict(self))
+        values: dict[str, Any] = to_plain(asdict(self))
         return values
 
 

@@ -19,7 +19,7 @@ import pandas as pd
 from predictor.errors import InputError, UnknownNameError
 from predictor.results.readers import Results
 from predictor.results.series import LOSS_PREFIX
-from predictor.statistics.json_values import json_values
+from predictor.statistics.plain import to_plain
 
 _RAW_BITS = 8.0
 
@@ -90,7 +90,7 @@ class Compression:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""
-        values: dict[str, Any] = json_values(asdict(self))
+        values: dict[str, Any] = to_plain(asdict(self))
         return values
 
 

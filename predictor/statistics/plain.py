@@ -11,5 +11,5 @@ def to_plain(value: Any) -> Any:
     if isinstance(value, (tuple, list)):
         return [to_plain(part) for part in value]
     if isinstance(value, dict):
-        return {name: to_plain(part) for name, part in value.items()}
+        return {str(name): to_plain(part) for name, part in value.items()}
     return None if isinstance(value, float) and not math.isfinite(value) else value

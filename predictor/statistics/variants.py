@@ -17,7 +17,7 @@ from predictor.results.readers import Results
 from predictor.results.series import main_shots
 from predictor.results.store import Store
 from predictor.statistics.intervals import clustered_mean
-from predictor.statistics.json_values import json_values
+from predictor.statistics.plain import to_plain
 
 Array = NDArray[np.float64]
 
@@ -107,7 +107,7 @@ class Robustness:
 
     def to_json(self) -> dict[str, Any]:
         """Return it as values of JSON."""
-        values: dict[str, Any] = json_values(asdict(self))
+        values: dict[str, Any] = to_plain(asdict(self))
         return values
 
 
