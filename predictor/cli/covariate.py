@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
 from predictor.cli.options import deliver, json_option, num_fewshot_option, results_option
 
 if TYPE_CHECKING:
+    from rich.table import Table
+
     from predictor.statistics import Covariate
 
 
@@ -88,9 +90,11 @@ def print_covariate(answer: Covariate) -> None:
         click.echo(f"note: {note}", err=True)
 
 
-def _gaps(answer: Covariate) -> Any:
+def _gaps(answer: Covariate) -> Table:
+    from predictor.cli.tables import percent, plain_table
+
     title = f"{answer.task} by {answer.column}: {answer.flagged} of {answer.items} items flagged, in %"
-    table = _table(
+    table = plain_table(
         title, ["run"], ["clean", "flagged", "gap", "interval", f"wider than {answer.reference}", "interval"]
     )
     for row in answer.gaps:
@@ -104,8 +108,8 @@ def _gaps(answer: Covariate) -> Any:
         )
         table.add_row(
             row.run,
-            f"{100 * row.clean:.1f}",
-            f"{100 * row.flagged:.1f}",
+            percent(row.clean),
+            percent(row.flagged),
             f"{100 * row.gap:+.1f}",
             _ends(row.interval),
             *wider,
@@ -113,26 +117,17 @@ def _gaps(answer: Covariate) -> Any:
     return table
 
 
-def _bins(answer: Covariate) -> Any:
+def _bins(answer: Covariate) -> Table:
+    from predictor.cli.tables import percent, plain_table
+
     runs = list(answer.bins[0][2])
     # The smallest and the largest say how the trend moves; JSON has all.
     shown = runs if len(runs) <= 4 else [runs[0], runs[len(runs) // 2], runs[-1]]
-    table = _table(f"{answer.task} by {answer.column}, in %", [answer.column], ["items", *shown])
+    table = plain_table(f"{answer.task} by {answer.column}, in %", [answer.column], ["items", *shown])
     for (low, high), items, scores in answer.bins:
-        table.add_row(f"{low:g}–{high:g}", str(items), *(f"{100 * scores[run]:.1f}" for run in shown))
+        table.add_row(f"{low:g}–{high:g}", str(items), *(percent(scores[run]) for run in shown))
     return table
 
 
 def _ends(interval: tuple[float, float]) -> str:
     return f"{100 * interval[0]:+.1f} to {100 * interval[1]:+.1f}"
-
-
-def _table(title: str, left: list[str], numbers: list[str]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(name, overflow="fold")
-    for name in numbers:
-        table.add_column(name, justify="right")
-    return table

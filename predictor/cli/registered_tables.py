@@ -60,7 +60,7 @@ def warn_of_faults(entries: Entries) -> None:
 
 def print_list(entries: Entries) -> None:
     """Print the registered forecasts, oldest first."""
-    from predictor.cli.tables import console
+    from predictor.cli.tables import console, interval, percent
     from predictor.quantity import format_quantity
 
     warn_of_faults(entries)
@@ -77,8 +77,8 @@ def print_list(entries: Entries) -> None:
             entry.time[:10],
             format_quantity(target.params),
             format_quantity(target.tokens),
-            "-" if mean is None else _percent(mean.median),
-            "-" if mean is None else _ends(mean.intervals["80"]),
+            "-" if mean is None else percent(mean.median),
+            "-" if mean is None else interval(mean.intervals["80"]),
             f"{done}/{len(entry.forecast.forecasts)}",
         )
     console().print(table)
@@ -106,7 +106,7 @@ def print_entry(entry: Registration, entries: Entries) -> None:
 
 def print_resolution(entry: Registration, resolution: Resolution) -> None:
     """Print a registered forecast beside what was measured."""
-    from predictor.cli.tables import console
+    from predictor.cli.tables import console, interval, percent
     from predictor.quantity import format_quantity
 
     size = f"{format_quantity(resolution.params)} parameters, {format_quantity(resolution.tokens)} tokens"
@@ -134,9 +134,9 @@ def print_resolution(entry: Registration, resolution: Resolution) -> None:
         part = "" if mean["benchmarks"] == mean["of"] else f" of {mean['of']}"
         table.add_row(
             f"{mean['name']} of {mean['benchmarks']}{part}",
-            _percent(mean["median"]),
-            _ends(mean["intervals"]["80"]),
-            _percent(mean["truth"]),
+            percent(mean["median"]),
+            interval(mean["intervals"]["80"]),
+            percent(mean["truth"]),
             f"{100 * mean['error']:+.1f}",
             f"{100 * mean['percentile']:.0f}",
             _inside(mean["inside"]),
@@ -256,14 +256,6 @@ def _table(*columns: str, right: Sequence[int]) -> Table:
     for place, name in enumerate(columns):
         table.add_column(name, justify="right" if place in right else "left", no_wrap=place in right)
     return table
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _ends(ends: Sequence[float]) -> str:
-    return f"{_percent(ends[0])}–{_percent(ends[1])}"
 
 
 def _inside(inside: Mapping[str, bool]) -> str:

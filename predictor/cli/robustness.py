@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -54,48 +54,33 @@ def command(
 
 def print_robustness(answer: Robustness) -> None:
     """Print runs by variants, then how the variants rank the runs; notes go to standard error."""
-    from predictor.cli.tables import console
+    from predictor.cli.tables import console, percent, plain_table
 
     shown = console()
-    table = _table(
+    table = plain_table(
         f"{answer.task} and its variants, in %, {100 * answer.level:g}% intervals of the drop", ["run", "variant"]
     )
     for name in ("items", "score", "drop", "interval"):
         table.add_column(name, justify="right", no_wrap=True)
     for run in answer.runs:
-        table.add_row(run.run, answer.task, f"{run.items:,}", _percent(run.score), "", "")
+        table.add_row(run.run, answer.task, f"{run.items:,}", percent(run.score), "", "")
         for variant in run.variants:
             low, high = variant.interval
             known = math.isfinite(low) and math.isfinite(high)
             ends = f"{100 * low:+.1f} to {100 * high:+.1f}" if known else "-"
-            table.add_row("", variant.task, "", _percent(variant.score), f"{100 * variant.drop:+.1f}", ends)
+            table.add_row("", variant.task, "", percent(variant.score), f"{100 * variant.drop:+.1f}", ends)
     shown.print(table)
-    table = _table("over the group, in %", ["run"])
-    for name in ("mean", "worst", "right in all", "wrong in all"):
-        table.add_column(name, justify="right")
+    table = plain_table("over the group, in %", ["run"], ["mean", "worst", "right in all", "wrong in all"])
     for run in answer.runs:
-        table.add_row(run.run, *(_percent(value) for value in (run.mean, run.worst, run.always, run.never)))
+        table.add_row(run.run, *(percent(value) for value in (run.mean, run.worst, run.always, run.never)))
     shown.print(table)
     if answer.ranking:
-        table = _table("order of the runs, beside that of the task", ["variant"])
-        for name in ("tau", "pairs turned", "beyond doubt", "of"):
-            table.add_column(name, justify="right")
+        table = plain_table(
+            "order of the runs, beside that of the task", ["variant"], ["tau", "pairs turned", "beyond doubt", "of"]
+        )
         for row in answer.ranking:
             tau = "-" if math.isnan(row.tau) else f"{row.tau:.2f}"
             table.add_row(row.task, tau, str(row.flipped), str(row.seen), str(row.pairs))
         shown.print(table)
     for note in answer.notes:
         click.echo(f"note: {note}", err=True)
-
-
-def _percent(value: float) -> str:
-    return f"{100 * value:.1f}"
-
-
-def _table(title: str, left: list[str]) -> Any:
-    from rich.table import Table
-
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
-    for name in left:
-        table.add_column(name, overflow="fold")
-    return table

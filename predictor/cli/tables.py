@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 
 import click
 from rich.console import Console
@@ -38,6 +39,16 @@ def percent(value: float) -> str:
 def interval(ends: tuple[float, float]) -> str:
     """Write an interval in percent, as `65.0–69.4`."""
     return f"{percent(ends[0])}–{percent(ends[1])}"
+
+
+def plain_table(title: str, left: Sequence[str], numbers: Sequence[str] = ()) -> Table:
+    """Make a table without lines: columns of text, whose long cells are folded, then columns of numbers."""
+    table = Table(title=title, title_justify="left", box=None, pad_edge=False, header_style="bold")
+    for name in left:
+        table.add_column(name, overflow="fold")
+    for name in numbers:
+        table.add_column(name, justify="right")
+    return table
 
 
 def describe_target(forecast: Forecast) -> str:
