@@ -35,7 +35,8 @@ from predictor.errors import ForecastError
 from predictor.forecasting import METHODS
 from predictor.forecasting.backtest import FEWEST_RUNS, without_runs
 from predictor.forecasting.panel import Benchmark, Panel, build_panel
-from predictor.forecasting.track_record import HeldOutForecast, choose_hold_outs, forecast_held_out, without_held_out
+from predictor.forecasting.register.distribution import interval_score
+from predictor.forecasting.track_record import choose_hold_outs, forecast_held_out, without_held_out
 from predictor.results import Results, read_results
 
 COMBINATION = "combination"
@@ -153,7 +154,7 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
             "inside80": one.inside("80"),
             "inside95": one.inside("95"),
             "width80": one.forecast.intervals["80"][1] - one.forecast.intervals["80"][0],
-            "interval_score": interval_score(one),
+            "interval_score": interval_score(one.truth, *one.forecast.intervals["80"], "80"),
             COMBINATION: one.forecast.median,
             **one.forecast.by_method,
         }
@@ -164,13 +165,6 @@ def forecast_all(testbed: Testbed, folder: Path, family: str, label: str, resamp
     left = without_held_out(results, panel, held)
     published = _published(build_panel(left, family), panel, held, set(table["task"]))
     return table.merge(published, on=["run", "task", "num_fewshot"], how="left")
-
-
-def interval_score(held_out: HeldOutForecast) -> float:
-    """Compute the 80% interval's score (Winkler 1972): its width, and ten times what the truth lies outside of it."""
-    low, high = held_out.forecast.intervals["80"]
-    outside = max(low - held_out.truth, held_out.truth - high, 0.0)
-    return high - low + 10.0 * outside
 
 
 def _published(fitted: Panel, panel: Panel, held: tuple[str, ...], tasks: set[str]) -> pd.DataFrame:

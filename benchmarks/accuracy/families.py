@@ -32,6 +32,7 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from benchmarks.accuracy.family_baselines import BASELINES, Table
 from predictor.forecasting import fit_forecaster
 from predictor.forecasting.panel import build_panel
+from predictor.forecasting.register.distribution import interval_score
 from predictor.forecasting.skills import read_kinship
 from predictor.forecasting.skills.world import final_scores
 from predictor.results import Results, read_results
@@ -174,11 +175,10 @@ def forecast_family(
             }
 
 
-def interval_score(rows: pd.DataFrame, level: str) -> pd.Series:
-    """Compute the interval score (Winkler 1972), in points: the width, and 2/alpha times what lies outside."""
-    low, high, truth = rows[f"low{level}"], rows[f"high{level}"], rows["truth"]
-    outside = (low - truth).clip(lower=0) + (truth - high).clip(lower=0)
-    return 100 * (high - low + 2 / (1 - float(level) / 100) * outside)
+def interval_scores(rows: pd.DataFrame, level: str) -> pd.Series:
+    """Compute the interval score of every forecast, in points."""
+    ends = rows[["truth", f"low{level}", f"high{level}"]].itertuples(index=False)
+    return pd.Series([100 * interval_score(*row, level) for row in ends], index=rows.index)
 
 
 def summarise(rows: pd.DataFrame) -> dict[str, float]:
@@ -195,7 +195,7 @@ def summarise(rows: pd.DataFrame) -> dict[str, float]:
         summary[f"width {level}%"] = (
             100 * (rows[f"high{level}"] - rows[f"low{level}"]).groupby(rows["family"]).mean().mean()
         )
-        summary[f"interval score {level}%"] = interval_score(rows, level).groupby(rows["family"]).mean().mean()
+        summary[f"interval score {level}%"] = interval_scores(rows, level).groupby(rows["family"]).mean().mean()
     return summary
 
 
